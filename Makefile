@@ -1,0 +1,45 @@
+# `make help` lists what can be made. Everything real happens in Go programs: test/runner (stages, budgets), test/kube
+# (the local cluster) and cmd/trellis; this file only names them.
+
+export GOFLAGS := -trimpath $(filter-out -trimpath,$(GOFLAGS))
+VERSION ?= 0.1.0
+LDFLAGS := -X github.com/trellis-operator/trellis/internal/cli.Version=$(VERSION)
+RUNNER  := go run ./test/runner
+
+.DEFAULT_GOAL := help
+.PHONY: help build check verify generate test test-peers bench dev up down
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build trellis, trellis-host and trellis-helper into bin/
+	@$(RUNNER) tools
+	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/trellis ./cmd/trellis-host
+	CGO_ENABLED=0 go build -o bin/ ./cmd/trellis-helper
+
+check: ## build, vet, linters, unit and property tests (no cluster)
+	@$(RUNNER) check
+
+verify: ## regenerate everything and demand a clean tree
+	@$(RUNNER) verify
+
+generate: ## regenerate deepcopy, OpenAPI and CRD files
+	@$(RUNNER) generate
+
+test: ## check, then API semantics and end to end on a real cluster
+	@$(RUNNER) test
+
+test-peers: ## third-party peers (PEER=name for one)
+	@$(RUNNER) peers $(PEER)
+
+bench: ## measure, print a table, write bench/latest.jsonl
+	@$(RUNNER) bench
+
+dev: build ## trellis on this machine without a cluster: hello world answers on localhost:8080
+	bin/trellis dev --apply examples/hello/application.yaml
+
+up: ## a local Kubernetes cluster with Trellis and hello world
+	@$(RUNNER) up
+
+down: ## remove every trace of the local cluster
+	@$(RUNNER) down

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// run returns a step that runs a command in the repository's root, with its output passed through.
+func run(name string, args ...string) func(context.Context) error { return runEnv(nil, name, args...) }
+
+// runEnv is run with additional environment entries.
+func runEnv(env []string, name string, args ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.Env = append(os.Environ(), env...)
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("`%s` ended with %w; its output above says why, and the same command can be run by hand",
+				strings.Join(append(append([]string(nil), env...), append([]string{name}, args...)...), " "), err)
+		}
+		return nil
+	}
+}
+
+// formatted fails when a Go file is not formatted as gofmt would.
+func formatted(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, "gofmt", "-l", "api", "cmd", "internal", "test", "examples").Output()
+	if err != nil {
+		return fmt.Errorf("gofmt: %w", err)
+	}
+	if files := strings.TrimSpace(string(out)); files != "" {
+		return fmt.Errorf("these files are not formatted; run `gofmt -w` on them:\n%s", files)
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+package v1beta1
+
+// Names that users, wash and other programs depend on.
+const (
+	// GroupName is the API group of OAM.
+	GroupName = "core.oam.dev"
+	// Version is the served version of the group.
+	Version = "v1beta1"
+
+	// LatticeLabel chooses the lattice of an application. V1's annotation of the same name is read as well.
+	LatticeLabel = "k8s.wasmcloud.dev/lattice"
+	// VersionAnnotation names the version of the spec (wadm's rule: any text but `latest`).
+	VersionAnnotation = "version"
+	// DescriptionAnnotation is shown by `wash app list`.
+	DescriptionAnnotation = "description"
+	// DeployedVersionAnnotation pins the version that runs, or says `none`. It belongs to Kubernetes users: Trellis
+	// never sets, moves or removes it.
+	DeployedVersionAnnotation = "k8s.wasmcloud.dev/deployed-version"
+	// WashDeployedVersionAnnotation is what wash deployed, or `none`. Only the wadm API writes it; a change of the spec
+	// from Kubernetes drops it.
+	WashDeployedVersionAnnotation = "k8s.wasmcloud.dev/wash-deployed-version"
+	// NamespaceUIDAnnotation is the UID of the namespace the object was made in, so that what a lost namespace left
+	// behind is found.
+	NamespaceUIDAnnotation = "k8s.wasmcloud.dev/namespace-uid"
+	// DeployedNone is the value of a deployed-version annotation that means: nothing runs.
+	DeployedNone = "none"
+
+	// ConditionReady summarises all others.
+	ConditionReady = "Ready"
+	// ConditionReconciling is true while the lattice is being changed (kstatus).
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is true when only a user can help (kstatus).
+	ConditionStalled = "Stalled"
+	// ConditionLatticeResolved says whether a lattice was found for the application.
+	ConditionLatticeResolved = "LatticeResolved"
+	// ConditionDeployed says whether the deployed version took effect.
+	ConditionDeployed = "Deployed"
+)

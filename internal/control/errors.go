@@ -1,0 +1,64 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Errors of this package; match with errors.Is. For a refusal use errors.As with *RefusedError.
+var (
+	// ErrTimeout: no answer in time. The command may have been carried out.
+	ErrTimeout = errors.New("no answer in time")
+	// ErrNoResponders: no host listens there. The command was not carried out.
+	ErrNoResponders = errors.New("no host listens")
+	// ErrDisconnected: our own connection to NATS is down. The command was not sent.
+	ErrDisconnected = errors.New("not connected to NATS")
+	// ErrBadReply: the answer cannot be read.
+	ErrBadReply = errors.New("the answer cannot be read")
+)
+
+// Error is a failed operation.
+type Error struct {
+	// Operation in words, for instance "scale component hello on host N…".
+	Operation string
+	Err       error
+}
+
+func (e *Error) Error() string { return e.Operation + ": " + e.Err.Error() }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// RefusedError is a host's answer without success.
+type RefusedError struct {
+	// Message of the host; internal/lattice has the texts worth matching.
+	Message string
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("the host refuses: %s", e.Message) }
+
+// Refusal is the message of a host that refused, if err is that.
+func Refusal(err error) (message string, ok bool) {
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return refused.Message, true
+	}
+	return "", false
+}
+
+func translate(err error) error {
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return ErrNoResponders
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return ErrTimeout
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionClosed),
+		errors.Is(err, nats.ErrConnectionDraining), errors.Is(err, nats.ErrDisconnected),
+		errors.Is(err, nats.ErrConnectionReconnecting):
+		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+	default:
+		return err
+	}
+}

@@ -4,3 +4,5 @@
 // +groupName=core.oam.dev
 
 package v1beta1
+
+//go:generate go tool -modfile=../../../hack/tools/go.mod deepcopy-gen --go-header-file ../../../hack/boilerplate.go.txt --output-file zz_generated.deepcopy.go .

@@ -1,0 +1,182 @@
+package v1alpha1_test
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	crdvalidation "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	"sigs.k8s.io/yaml"
+
+	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
+)
+
+// definition returns the generated definition as the server holds it.
+func definition(t *testing.T) *apiextensions.CustomResourceDefinition {
+	t.Helper()
+	var external apiextensionsv1.CustomResourceDefinition
+	if err := yaml.UnmarshalStrict([]byte(v1alpha1.CRDYAML()), &external); err != nil {
+		t.Fatal(err)
+	}
+	apiextensionsv1.SetDefaults_CustomResourceDefinition(&external)
+	apiextensionsv1.SetDefaults_CustomResourceDefinitionSpec(&external.Spec)
+	var internal apiextensions.CustomResourceDefinition
+	if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(&external, &internal, nil); err != nil {
+		t.Fatal(err)
+	}
+	return &internal
+}
+
+// TestDefinition asks the server's own validation, cost limits of CEL rules included.
+func TestDefinition(t *testing.T) {
+	crd := definition(t)
+	crd.Status.StoredVersions = []string{"v1alpha1"}
+	if errs := crdvalidation.ValidateCustomResourceDefinition(context.Background(), crd); len(errs) > 0 {
+		t.Error(errs.ToAggregate())
+	}
+	if len(v1alpha1.CRDYAML()) > 200_000 {
+		t.Errorf("the definition has %d bytes; kubectl apply takes 256 KiB", len(v1alpha1.CRDYAML()))
+	}
+}
+
+// check defaults, prunes and validates an object as the server does, and returns it.
+func check(t *testing.T, text string) (map[string]any, field.ErrorList) {
+	t.Helper()
+	crd := definition(t)
+	props := crd.Spec.Validation
+	if props == nil {
+		props = crd.Spec.Versions[0].Schema
+	}
+	structural, err := schema.NewStructural(props.OpenAPIV3Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := map[string]any{}
+	if err := yaml.Unmarshal([]byte(text), &object); err != nil {
+		t.Fatal(err)
+	}
+	pruning.Prune(object, structural, true)
+	defaulting.Default(object, structural)
+	validator, _, err := validation.NewSchemaValidator(props.OpenAPIV3Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs := validation.ValidateCustomResource(nil, object, validator)
+	if len(errs) > 0 {
+		return object, errs
+	}
+	celErrs, _ := cel.NewValidator(structural, true, celconfig.PerCallLimit).Validate(context.Background(), nil, structural, object, nil, celconfig.RuntimeCELCostBudget)
+	return object, append(errs, celErrs...)
+}
+
+func group(spec string) string {
+	return "apiVersion: k8s.wasmcloud.dev/v1alpha1\nkind: WasmCloudHostConfig\nmetadata: {name: hosts, namespace: default}\nspec: " + spec + "\n"
+}
+
+func TestSchema_Defaults(t *testing.T) {
+	object, errs := check(t, group("{lattice: default, version: 1.9.2}"))
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	spec := object["spec"].(map[string]any)
+	for name, want := range map[string]any{"hostReplicas": int64(1), "natsClientPort": int64(4222), "natsLeafnodePort": int64(7422),
+		"leafNodeDomain": "leaf", "jetstreamDomain": "default", "logLevel": "INFO", "configServiceEnabled": false, "allowLatest": false} {
+		if spec[name] != want {
+			t.Errorf("%s = %v (%T), want %v", name, spec[name], spec[name], want)
+		}
+	}
+	for _, name := range []string{"natsAddress", "natsLeafImage", "image"} {
+		if _, set := spec[name]; set {
+			t.Errorf("%s has a default, which the operator could not tell from a user's choice", name)
+		}
+	}
+}
+
+func TestSchema_V1Manifest(t *testing.T) {
+	for _, path := range []string{"../../../internal/hostgroup/testdata/full.input.yaml", "../../../examples/hello/hostconfig.yaml"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, errs := check(t, string(text))
+		if len(errs) > 0 {
+			t.Errorf("%s: %v", path, errs.ToAggregate())
+		}
+		var typed v1alpha1.WasmCloudHostConfig
+		again, err := yaml.Marshal(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.UnmarshalStrict(again, &typed); err != nil {
+			t.Errorf("%s: the schema keeps what the type does not know: %v", path, err)
+		}
+	}
+}
+
+// TestSchema_Documented applies every example of the spec page.
+func TestSchema_Documented(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/spec/wasmcloudhostconfig.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := regexp.MustCompile("(?s)```yaml\n(apiVersion: k8s.wasmcloud.dev.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(examples) < 2 {
+		t.Fatalf("%d examples found", len(examples))
+	}
+	for i, example := range examples {
+		if _, errs := check(t, example[1]); len(errs) > 0 {
+			t.Errorf("example %d: %v", i, errs.ToAggregate())
+		}
+	}
+	for name := range definition(t).Spec.Validation.OpenAPIV3Schema.Properties["spec"].Properties {
+		if !strings.Contains(string(page), "`"+name) {
+			t.Errorf("the page does not name %s", name)
+		}
+	}
+}
+
+func TestSchema_Errors(t *testing.T) {
+	for name, tc := range map[string]struct{ spec, says string }{
+		"dots in the lattice":   {"{lattice: a.b, version: '1'}", "use only letters, digits, '-' and '_'"},
+		"empty lattice":         {"{lattice: '', version: '1'}", "spec.lattice"},
+		"no version":            {"{lattice: a}", "spec.version"},
+		"port in the address":   {"{lattice: a, version: '1', natsAddress: 'nats://x:4222'}", "natsLeafnodePort"},
+		"negative replicas":     {"{lattice: a, version: '1', hostReplicas: -1}", "spec.hostReplicas"},
+		"wildcard in a topic":   {"{lattice: a, version: '1', secretsTopicPrefix: 'a.*'}", "wasmcloud.secrets"},
+		"policy without topic":  {"{lattice: a, version: '1', policyService: {timeoutMs: 5}}", "need policyService.topic"},
+		"authority of nothing":  {"{lattice: a, version: '1', certificates: {authorities: [{name: x}]}}", "exactly one of secret and configMap"},
+		"observability nowhere": {"{lattice: a, version: '1', observability: {enable: true}}", "endpoint"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, errs := check(t, group(tc.spec))
+			if len(errs) == 0 || !strings.Contains(errs.ToAggregate().Error(), tc.says) {
+				t.Errorf("errors = %v, want one that names %q", errs, tc.says)
+			}
+		})
+	}
+}
+
+func TestSchema_Takes(t *testing.T) {
+	for name, spec := range map[string]string{
+		"IPv6 address":                "{lattice: a, version: '1', natsAddress: 'nats://[fd00::1]'}",
+		"empty address":               "{lattice: a, version: '1', natsAddress: ''}",
+		"address with path and login": "{lattice: a, version: '1', natsAddress: 'wss://user:pw@nats.example.com'}",
+		"a pod spec of tomorrow":      "{lattice: a, version: '1', schedulingOptions: {podTemplateAdditions: {somethingNew: {a: 1}}}}",
+		"unknown fields are pruned":   "{lattice: a, version: '1', daemonset: true, schedulingOptions: {resources: {wasmCloudHost: {}}}}",
+	} {
+		if _, errs := check(t, group(spec)); len(errs) > 0 {
+			t.Errorf("%s: %v", name, errs.ToAggregate())
+		}
+	}
+}

@@ -1,0 +1,79 @@
+// Package apiserver serves core.oam.dev/v1beta1 as an aggregated Kubernetes API: applications and their revisions, kept
+// in internal/store. It is the only writer of the store; everybody else, within the process too, is its client.
+package apiserver
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"k8s.io/apiserver/pkg/server/dynamiccertificates"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+
+	"github.com/trellis-operator/trellis/internal/store"
+)
+
+// Config says what the server needs. Store, Bindings, Claims, Teardowns and Listener are required, and exactly one of
+// Delegated and ClientCA.
+type Config struct {
+	// Store holds the objects. The caller closes it after Run has returned.
+	Store *store.Store
+	// Bindings finds the lattice of an application.
+	Bindings Bindings
+	// Claims keep two applications from the same names of a lattice.
+	Claims Claims
+	// Teardowns keep what must be stopped after an application is gone.
+	Teardowns Teardowns
+
+	// Listener accepts TLS connections; closed by Run.
+	Listener net.Listener
+	// Certificate is the serving certificate; a provider that changes it is followed without a restart.
+	Certificate dynamiccertificates.CertKeyContentProvider
+
+	// Delegated makes kube-apiserver answer who a client is and what it may do, and wires admission.
+	Delegated *Delegated
+	// ClientCA authenticates clients by certificate alone, and each of them may do everything; for dev and tests.
+	ClientCA dynamiccertificates.CAContentProvider
+
+	// MaxRevisions is the number of revisions kept for each application. Default: 10.
+	MaxRevisions int
+	// ReadyTimeout is how long readiness waits for the watch cache after the start. Default: 15 seconds.
+	ReadyTimeout time.Duration
+	// Clock tells the time of generated versions. Default: the real one.
+	Clock clock.PassiveClock
+}
+
+// Delegated is the way to kube-apiserver.
+type Delegated struct {
+	// Config reaches kube-apiserver.
+	Config *rest.Config
+	// Kubeconfig is the file that Config was read from. Default: in-cluster configuration.
+	Kubeconfig string
+}
+
+const (
+	defaultMaxRevisions = 10
+	defaultReadyTimeout = 15 * time.Second
+)
+
+func (c *Config) complete() error {
+	switch {
+	case c.Store == nil, c.Bindings == nil, c.Claims == nil, c.Teardowns == nil:
+		return errors.New("the API server needs a store, bindings, claims and teardowns")
+	case c.Listener == nil || c.Certificate == nil:
+		return errors.New("the API server needs a listener and a serving certificate")
+	case (c.Delegated == nil) == (c.ClientCA == nil):
+		return errors.New("the API server authenticates either through kube-apiserver or by client certificates")
+	}
+	if c.MaxRevisions <= 0 {
+		c.MaxRevisions = defaultMaxRevisions
+	}
+	if c.ReadyTimeout <= 0 {
+		c.ReadyTimeout = defaultReadyTimeout
+	}
+	if c.Clock == nil {
+		c.Clock = clock.RealClock{}
+	}
+	return nil
+}

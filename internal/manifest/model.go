@@ -101,6 +101,8 @@ type Problem struct {
 	// Component is the name of the component concerned.
 	Component string `json:"component"`
 	Text      string `json:"text"`
+	// Harmless: it has no effect, and nothing is missing without it.
+	Harmless bool `json:"harmless,omitempty"`
 }
 
 // Component returns the component with a name, or nil.

@@ -50,11 +50,23 @@ func (p *parser) component(c *v1beta1.Component) {
 		p.problem(c.Name, "Application did not specify an image or shared application reference")
 	case out.Kind == "":
 		p.problem(c.Name, "type %q is not known; use component or capability", c.Type)
+	case p.taken(out.ID) != "":
+		p.problem(c.Name, "component %s has the same id %s; only that one runs", p.taken(out.ID), out.ID)
 	default:
 		out.Config = p.endConfig(c.Name, endConfig{Config: c.Properties.Config, Secrets: c.Properties.Secrets})
 		out.Scaler = p.scaler(c, &out)
 	}
 	p.model.Components = append(p.model.Components, out)
+}
+
+// taken is the name of a component before that runs under an id.
+func (p *parser) taken(id string) string {
+	for _, c := range p.model.Components {
+		if c.ID == id && c.Shared == nil {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 func kindOf(componentType string) Kind {

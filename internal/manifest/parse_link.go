@@ -35,7 +35,8 @@ func (p *parser) link(source *Component, t linkTrait) {
 		p.problem(source.Name, "link target %s has neither an image nor a shared component", t.Target)
 		return
 	case source.Kind == KindProvider && target.Kind == KindProvider:
-		p.problem(source.Name, "a provider cannot be linked to the provider %s", t.Target)
+		p.problem(source.Name, "a provider cannot be linked to the provider %s; the link has no effect", t.Target)
+		p.model.Problems[len(p.model.Problems)-1].Harmless = true
 		return
 	}
 	l := Link{

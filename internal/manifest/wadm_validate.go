@@ -19,8 +19,8 @@ func ValidateWadm(app *v1beta1.Application) error {
 
 // Finding is one result of wadm's validation.
 type Finding struct {
-	Warning bool
-	Text    string
+	Warning bool   `json:"warning,omitempty"`
+	Text    string `json:"text"`
 }
 
 // WadmFindings are all results of wadm's validation in its order and words.

@@ -1,0 +1,149 @@
+package orchestrator
+
+import (
+	"slices"
+
+	"github.com/trellis-operator/trellis/internal/lattice"
+	"github.com/trellis-operator/trellis/internal/manifest"
+	"github.com/trellis-operator/trellis/internal/scaler"
+)
+
+// index tells whom news concern: it leads from ids, configurations and names to applications.
+type index struct {
+	ids, configs map[string]map[appKey]bool
+	names        map[string]map[appKey]bool
+}
+
+func newIndex() index {
+	return index{ids: map[string]map[appKey]bool{}, configs: map[string]map[appKey]bool{}, names: map[string]map[appKey]bool{}}
+}
+
+func put(m map[string]map[appKey]bool, name string, k appKey) {
+	if m[name] == nil {
+		m[name] = map[appKey]bool{}
+	}
+	m[name][k] = true
+}
+
+func drop(m map[string]map[appKey]bool, name string, k appKey) {
+	if delete(m[name], k); len(m[name]) == 0 {
+		delete(m, name)
+	}
+}
+
+// footprint is every id and configuration whose change concerns an application.
+func footprint(m *manifest.Model, retired scaler.Retired) (ids, configs []string) {
+	for _, c := range m.Components {
+		ids = append(ids, c.ID)
+		configs = append(configs, c.Config...)
+	}
+	for _, l := range m.Links {
+		ids = append(ids, l.Source)
+		configs = slices.Concat(configs, l.SourceConfig, l.TargetConfig)
+	}
+	for _, l := range retired.Links {
+		ids = append(ids, l.SourceID)
+	}
+	configs = append(configs, retired.Configs...)
+	configs = append(configs, m.External...)
+	return ids, configs
+}
+
+func (x index) add(k appKey, ids, configs []string) {
+	put(x.names, k.name, k)
+	for _, id := range ids {
+		put(x.ids, id, k)
+	}
+	for _, name := range configs {
+		put(x.configs, name, k)
+	}
+}
+
+func (x index) remove(k appKey, ids, configs []string) {
+	drop(x.names, k.name, k)
+	for _, id := range ids {
+		drop(x.ids, id, k)
+	}
+	for _, name := range configs {
+		drop(x.configs, name, k)
+	}
+}
+
+func (s *session) markApp(k appKey)    { s.dirty.add(unitKey{app: k}) }
+func (s *session) markRecord(n string) { s.dirty.add(unitKey{record: n}) }
+
+func (s *session) markID(id string) {
+	for k := range s.index.ids[id] {
+		s.markApp(k)
+	}
+	s.markRecords()
+}
+
+func (s *session) markConfig(name string) {
+	for k := range s.index.configs[name] {
+		s.markApp(k)
+	}
+	s.markRecords()
+}
+
+func (s *session) markName(name string) {
+	for k := range s.index.names[name] {
+		s.markApp(k)
+	}
+	s.markRecords()
+}
+
+// markRecords marks every teardown record: there are few, and not for long.
+func (s *session) markRecords() {
+	for id := range s.records {
+		s.markRecord(id)
+	}
+}
+
+func (s *session) markAll() {
+	for k := range s.apps {
+		s.markApp(k)
+	}
+	s.markRecords()
+}
+
+// live answers what deployed applications want, for teardowns.
+type live struct{ s *session }
+
+var _ scaler.Live = live{}
+
+// HasApplication is true for applications that are known at all: an undeployed one ends what is its own itself.
+func (l live) HasApplication(name string) bool { return len(l.s.index.names[name]) > 0 }
+
+func (l live) WantsID(id string) bool {
+	return l.some(l.s.index.ids[id], func(m *manifest.Model) bool {
+		return slices.ContainsFunc(m.Components, func(c manifest.Component) bool {
+			return c.ID == id && c.Shared == nil && c.Scaler != nil
+		})
+	})
+}
+
+func (l live) WantsLink(key lattice.LinkKey) bool {
+	return l.some(l.s.index.ids[key.SourceID], func(m *manifest.Model) bool {
+		return slices.ContainsFunc(m.Links, func(x manifest.Link) bool {
+			return lattice.LinkKey{SourceID: x.Source, Name: x.Name, WitNamespace: x.Namespace, WitPackage: x.Package} == key
+		})
+	})
+}
+
+func (l live) WantsConfig(name string) bool {
+	return l.some(l.s.index.configs[name], func(m *manifest.Model) bool {
+		_, configs := footprint(m, scaler.Retired{})
+		return slices.Contains(configs, name) ||
+			slices.ContainsFunc(m.Configs, func(c manifest.Config) bool { return c.Name == name })
+	})
+}
+
+func (l live) some(keys map[appKey]bool, ok func(*manifest.Model) bool) bool {
+	for k := range keys {
+		if a := l.s.apps[k]; a != nil && a.model != nil && ok(a.model) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,217 @@
+package orchestrator
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/trellis-operator/trellis/internal/lattice"
+	"github.com/trellis-operator/trellis/internal/scaler"
+)
+
+const (
+	// wiringDeadline is how long a stored link or configuration may take to show in our watches.
+	wiringDeadline = 5 * time.Second
+	// calmAfter is how long an effect must last before its item counts as quiet again.
+	calmAfter = 30 * time.Second
+	// stormLimit commands about one item within stormWindow are more than any change of mind explains.
+	stormLimit  = 20
+	stormWindow = 10 * time.Second
+)
+
+// item is what a command is about, while something is under way about it: at most one command at a time, each with an
+// expected effect and a deadline, and growing pauses after failures.
+type item struct {
+	unit    unitKey
+	command scaler.Command
+	// sign tells one command from another.
+	sign string
+	// flying: handed to a batch, and not answered yet.
+	flying bool
+	// answered is when the host took the command, deadline when its effect must show.
+	answered, deadline time.Time
+	// effect is when the last command had taken effect.
+	effect   time.Time
+	failures int
+	// reason of the last failure, in the words of the host.
+	reason string
+	// notBefore is when the next try is due.
+	notBefore time.Time
+	burst     int
+	burstFrom time.Time
+	// failedEarly holds a failure that overtook the answer.
+	failedEarly string
+}
+
+// awaits says whether a command is under way whose effect has not shown.
+func (i *item) awaits() bool { return i.flying || !i.deadline.IsZero() }
+
+// signature of a command: equal commands ask for the same.
+func signature(c scaler.Command) string {
+	return fmt.Sprintf("%s|%s|%d|%q|%v|%v|%v", c.Verb, c.Image, c.Count, c.Config, c.Annotations, c.Link, c.Values)
+}
+
+// admit decides which of the planned commands are sent now. wake is when the next of the others is due.
+func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (send []scaler.Command, wake time.Time) {
+	later := func(t time.Time) {
+		if wake.IsZero() || t.Before(wake) {
+			wake = t
+		}
+	}
+	for _, c := range planned {
+		key, sign := c.Item(), signature(c)
+		it := s.itemFor(key, unit, now)
+		switch {
+		case it.flying:
+			continue
+		case !it.deadline.IsZero() && it.sign == sign:
+			if now.Before(it.deadline) {
+				later(it.deadline)
+				continue
+			}
+			s.overdue(key, it)
+		case it.sign == sign && !it.effect.IsZero() && now.Sub(it.effect) < calmAfter && it.notBefore.IsZero():
+			// It had its effect and is wanted again so soon: something undoes it. That is no reason to race.
+			it.failures++
+			it.notBefore = now.Add(pauseBetween(it.failures, s.config.Random()))
+		case it.sign != sign:
+			it.failures, it.reason, it.notBefore, it.deadline = 0, "", time.Time{}, time.Time{}
+		}
+		if now.Before(it.notBefore) {
+			later(it.notBefore)
+			continue
+		}
+		if it.storm(now) {
+			it.notBefore = now.Add(stormWindow)
+			later(it.notBefore)
+			continue
+		}
+		it.command, it.sign, it.flying = c, sign, true
+		it.answered, it.deadline, it.effect, it.notBefore, it.failedEarly = time.Time{}, time.Time{}, time.Time{}, time.Time{}, ""
+		send = append(send, c)
+	}
+	return send, wake
+}
+
+func (i *item) storm(now time.Time) bool {
+	if now.Sub(i.burstFrom) > stormWindow {
+		i.burst, i.burstFrom = 0, now
+	}
+	i.burst++
+	return i.burst > stormLimit
+}
+
+// satisfied closes the items of a unit that its plan no longer speaks of: what was commanded has taken effect.
+func (s *session) satisfied(unit unitKey, planned []scaler.Command, now time.Time) {
+	for key, it := range s.owned[unit] {
+		if it.flying || slices.ContainsFunc(planned, func(c scaler.Command) bool { return c.Item() == key }) {
+			continue
+		}
+		if !it.deadline.IsZero() || it.reason != "" {
+			it.effect = now
+		}
+		it.deadline, it.reason, it.notBefore = time.Time{}, "", time.Time{}
+	}
+}
+
+// itemFor returns the item, which from now on belongs to the unit.
+func (s *session) itemFor(key scaler.Item, unit unitKey, now time.Time) *item {
+	it := s.items[key]
+	if it == nil {
+		it = &item{burstFrom: now}
+		s.items[key] = it
+	} else if it.unit != unit {
+		s.disown(key, it)
+	}
+	it.unit = unit
+	if s.owned[unit] == nil {
+		s.owned[unit] = map[scaler.Item]*item{}
+	}
+	s.owned[unit][key] = it
+	return it
+}
+
+func (s *session) disown(key scaler.Item, it *item) {
+	if delete(s.owned[it.unit], key); len(s.owned[it.unit]) == 0 {
+		delete(s.owned, it.unit)
+	}
+}
+
+func (s *session) dropItem(key scaler.Item, it *item) {
+	s.disown(key, it)
+	delete(s.items, key)
+}
+
+// failItem notes a failure; the next try follows after a pause.
+func (s *session) failItem(key scaler.Item, it *item, reason string) {
+	if it.flying {
+		it.failedEarly = reason
+		return
+	}
+	it.failures++
+	it.reason, it.deadline = reason, time.Time{}
+	pause := pauseBetween(it.failures, s.config.Random())
+	it.notBefore = time.Now().Add(pause)
+	s.log.Info("A command failed", "verb", string(it.command.Verb), "id", key.ID, "host", key.Host, "failures", it.failures,
+		"pause", pause.Round(time.Millisecond).String(), "reason", reason)
+	s.dirty.add(it.unit)
+}
+
+// overdue is the failure of a command that was taken and had no effect.
+func (s *session) overdue(key scaler.Item, it *item) {
+	s.failItem(key, it, fmt.Sprintf("%s was accepted and had no effect within %s", it.command.Verb, s.deadlineOf(it.command)))
+	if key.Host != "" && s.seen.Host(key.Host) != nil {
+		s.refresh(key.Host)
+	}
+}
+
+func (s *session) deadlineOf(c scaler.Command) time.Duration {
+	switch c.Verb {
+	case scaler.Scale, scaler.Update:
+		return s.config.ComponentDeadline
+	case scaler.StartProvider, scaler.StopProvider:
+		return s.config.ProviderDeadline
+	default:
+		return wiringDeadline
+	}
+}
+
+// expireItems looks after deadlines, and forgets items about which nothing is under way.
+func (s *session) expireItems(now time.Time) {
+	for key, it := range s.items {
+		known := s.known(it.unit)
+		switch {
+		case it.flying || now.Before(it.deadline) || now.Before(it.notBefore):
+		case !known:
+			s.dropItem(key, it)
+			s.markRecords()
+		case !it.deadline.IsZero():
+			s.dirty.add(it.unit)
+		case it.reason == "" && now.Sub(it.effect) > 2*calmAfter:
+			s.dropItem(key, it)
+		}
+	}
+}
+
+func (s *session) known(u unitKey) bool {
+	if u.record != "" {
+		return s.records[u.record] != nil
+	}
+	return s.apps[u.app] != nil
+}
+
+// pendingFor says whether something is under way that may yet make one of these ids or configurations appear.
+func (s *session) pendingFor(ids, configs []string, links []lattice.LinkKey) bool {
+	for key, it := range s.items {
+		if !it.awaits() || !it.command.Up() {
+			continue
+		}
+		switch c := it.command; {
+		case c.Link != nil && slices.Contains(links, c.Link.Key()),
+			key.Host != "" && slices.Contains(ids, key.ID),
+			c.Link == nil && key.Host == "" && slices.Contains(configs, key.ID):
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,133 @@
+package orchestrator
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/trellis-operator/trellis/api/oam/v1beta1"
+	"github.com/trellis-operator/trellis/internal/conditions"
+)
+
+const (
+	// statusPause is the least time between two writes for one application that change no condition.
+	statusPause = time.Second
+	// echoWait is how long a written status may take to come back to us before it is taken for lost.
+	echoWait   = 10 * time.Second
+	writeRetry = 250 * time.Millisecond
+	writeMax   = 10 * time.Second
+)
+
+// statusState is what was written for one application, and when.
+type statusState struct {
+	planned  bool
+	writing  bool
+	sent     *v1beta1.ApplicationStatus
+	sentAt   time.Time
+	failures int
+	timer    *time.Timer
+}
+
+func (st *statusState) stop() {
+	if st.timer != nil {
+		st.timer.Stop()
+		st.timer = nil
+	}
+}
+
+// sameStatus compares all but transition times.
+func sameStatus(a, b *v1beta1.ApplicationStatus) bool {
+	if !conditions.Equal(a.Conditions, b.Conditions) {
+		return false
+	}
+	x, y := *a, *b
+	x.Conditions, y.Conditions = nil, nil
+	return equality.Semantic.DeepEqual(x, y)
+}
+
+// statusSeen compares what came back with what was written.
+func (s *session) statusSeen(a *appState) {
+	if a.status.sent != nil && sameStatus(a.status.sent, &a.app.Status) {
+		a.status.sent = nil
+	}
+	if a.status.planned {
+		s.recordStatus(a)
+	}
+}
+
+// recordStatus writes the status if it changed: at once when a condition did, else at most once in statusPause.
+func (s *session) recordStatus(a *appState) {
+	a.status.planned = true
+	if a.status.writing {
+		return
+	}
+	a.status.stop()
+	now := time.Now()
+	if a.status.sent != nil && now.Sub(a.status.sentAt) > echoWait {
+		a.status.sent = nil
+	}
+	known := &a.app.Status
+	if a.status.sent != nil {
+		known = a.status.sent
+	}
+	want := s.describe(a)
+	if sameStatus(want, known) {
+		return
+	}
+	wait := time.Duration(0)
+	if conditions.Equal(want.Conditions, known.Conditions) {
+		wait = statusPause - now.Sub(a.status.sentAt)
+	}
+	if a.status.failures > 0 {
+		wait = min(writeRetry<<min(a.status.failures-1, 8), writeMax) - now.Sub(a.status.sentAt)
+	}
+	if wait > 0 {
+		a.status.timer = s.after(wait, func() { s.recordAgain(a) })
+		return
+	}
+	s.writeStatus(a, want)
+}
+
+func (s *session) recordAgain(a *appState) {
+	if s.apps[a.key] == a {
+		s.recordStatus(a)
+	}
+}
+
+func (s *session) writeStatus(a *appState, want *v1beta1.ApplicationStatus) {
+	app := a.app.DeepCopy()
+	before := app.Status
+	app.Status = *want
+	a.status.writing, a.status.sentAt = true, time.Now()
+	s.spawn(func() {
+		err := s.config.Applications.UpdateStatus(s.ctx, app)
+		s.post(func() {
+			a.status.writing = false
+			if err != nil {
+				a.status.failures++
+				s.log.V(1).Info("The status of an application was not written; trying again",
+					"namespace", a.key.namespace, "name", a.key.name, "reason", err.Error())
+			} else {
+				a.status.failures, a.status.sent = 0, want
+				s.tell(a, &before, want)
+			}
+			s.recordAgain(a)
+		})
+	})
+}
+
+// tell makes Events of transitions, after they were recorded.
+func (s *session) tell(a *appState, before, now *v1beta1.ApplicationStatus) {
+	if s.config.Recorder == nil {
+		return
+	}
+	was, is := conditions.Find(before.Conditions, v1beta1.ConditionDeployed), conditions.Find(now.Conditions, v1beta1.ConditionDeployed)
+	if is == nil || was != nil && was.Reason == is.Reason && (was.Message == is.Message || is.Reason == ReasonProgressing) {
+		return
+	}
+	eventType := "Normal"
+	if now.Phase == v1beta1.PhaseFailed {
+		eventType = "Warning"
+	}
+	s.config.Recorder.Event(a.app, eventType, is.Reason, is.Message)
+}

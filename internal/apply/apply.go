@@ -1,0 +1,111 @@
+// Package apply makes Kubernetes objects as a controller wants them, by server-side apply, and writes nothing when they
+// are so already.
+package apply
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Annotation on an object holds the digest of what was applied last, which finds what is no longer wanted.
+const Annotation = "k8s.wasmcloud.dev/applied"
+
+// Applier applies objects under one field manager.
+type Applier struct {
+	// Client reads from the manager's cache and writes.
+	Client client.Client
+	// Live reads from the API server: Secrets, which are never cached, and objects that the cache filters out.
+	Live client.Reader
+	// Manager is the name of the field manager.
+	Manager string
+}
+
+// Apply makes the object as desired. The kind of desired must be set. If an object of that name is there, owned says
+// whether it may be changed; if not, the error is a *NotOwnedError. A *RefusedError says that Kubernetes does not take
+// the object as it is.
+func (a Applier) Apply(ctx context.Context, desired client.Object, owned func(live client.Object) bool) error {
+	kind := desired.GetObjectKind().GroupVersionKind().Kind
+	raw, err := json.Marshal(desired)
+	if err != nil {
+		return fmt.Errorf("encoding %s %s: %w", kind, desired.GetName(), err)
+	}
+	annotations := map[string]string{Annotation: Digest(string(raw))}
+	maps.Copy(annotations, desired.GetAnnotations())
+	desired.SetAnnotations(annotations)
+	live, err := a.Find(ctx, desired)
+	if err != nil {
+		return err
+	}
+	if live != nil {
+		if !owned(live) {
+			return &NotOwnedError{Kind: kind, Name: desired.GetName()}
+		}
+		same, err := covers(live, desired)
+		if err != nil || same {
+			return err
+		}
+	}
+	return a.write(ctx, desired, kind)
+}
+
+// Find returns the object of that kind and name as it is, or nil. What the cache does not show may exist without the
+// labels that it selects by.
+func (a Applier) Find(ctx context.Context, like client.Object) (client.Object, error) {
+	readers := []client.Reader{a.Client, a.Live}
+	if _, isSecret := like.(*corev1.Secret); isSecret {
+		readers = readers[1:] // caching them would need the right to list every Secret
+	}
+	for _, reader := range readers {
+		fresh, err := a.Client.Scheme().New(like.GetObjectKind().GroupVersionKind())
+		if err != nil {
+			return nil, fmt.Errorf("the scheme lacks a kind: %w", err)
+		}
+		found := fresh.(client.Object)
+		err = reader.Get(ctx, client.ObjectKeyFromObject(like), found)
+		if err == nil {
+			return found, nil
+		}
+		if !apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("reading %s: %w", client.ObjectKeyFromObject(like), err)
+		}
+	}
+	return nil, nil
+}
+
+func (a Applier) write(ctx context.Context, desired client.Object, kind string) error {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
+	if err != nil {
+		return fmt.Errorf("encoding %s %s: %w", kind, desired.GetName(), err)
+	}
+	delete(content, "status")
+	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
+	object := client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: content})
+	err = a.Client.Apply(ctx, object, client.ForceOwnership, client.FieldOwner(a.Manager))
+	switch {
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+		return &RefusedError{Kind: kind, Name: desired.GetName(), Err: err}
+	case err != nil:
+		return fmt.Errorf("applying %s %s: %w", kind, desired.GetName(), err)
+	}
+	return nil
+}
+
+// Digest returns a short digest of the parts.
+func Digest(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return hex.EncodeToString(h.Sum(nil))[:32]
+}

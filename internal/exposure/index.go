@@ -1,0 +1,67 @@
+package exposure
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// index remembers which applications a pod serves, so that an event of the pod touches only those.
+type index struct {
+	mu   sync.Mutex
+	apps map[types.NamespacedName]map[listener]bool
+	pods map[string]map[types.NamespacedName]bool
+}
+
+func newIndex() *index {
+	return &index{apps: map[types.NamespacedName]map[listener]bool{}, pods: map[string]map[types.NamespacedName]bool{}}
+}
+
+// set records what an application's endpoints come from.
+func (x *index) set(key types.NamespacedName, listeners map[listener]bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.drop(key)
+	x.apps[key] = listeners
+	for l := range listeners {
+		if x.pods[l.pod] == nil {
+			x.pods[l.pod] = map[types.NamespacedName]bool{}
+		}
+		x.pods[l.pod][key] = true
+	}
+}
+
+func (x *index) forget(key types.NamespacedName) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.drop(key)
+}
+
+func (x *index) drop(key types.NamespacedName) {
+	for l := range x.apps[key] {
+		delete(x.pods[l.pod], key)
+		if len(x.pods[l.pod]) == 0 {
+			delete(x.pods, l.pod)
+		}
+	}
+	delete(x.apps, key)
+}
+
+// listeners returns what set recorded, and whether it recorded anything.
+func (x *index) listeners(key types.NamespacedName) (map[listener]bool, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	found, known := x.apps[key]
+	return found, known
+}
+
+// ofPod returns the applications that a pod serves.
+func (x *index) ofPod(uid types.UID) []types.NamespacedName {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var out []types.NamespacedName
+	for key := range x.pods[string(uid)] {
+		out = append(out, key)
+	}
+	return out
+}

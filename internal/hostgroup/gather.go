@@ -1,0 +1,192 @@
+package hostgroup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
+	"github.com/trellis-operator/trellis/internal/apply"
+)
+
+// gather reads what the group refers to. Secrets that Trellis makes for it are made here. A *problem says what is
+// missing; any other error is one of the API.
+func (r *Reconciler) gather(ctx context.Context, group *v1alpha1.WasmCloudHostConfig) (Inputs, error) {
+	in := Inputs{Images: r.options.Images}
+	choice, p := chooseHub(group, r.options.Hub)
+	if p != nil {
+		return in, p
+	}
+	in.LeafURL = choice.leafURL
+	var parts []string
+	note := func(part ...string) { parts = append(parts, part...) }
+	for _, step := range []func() error{
+		func() error { return r.gatherCredentials(ctx, group, choice, &in, note) },
+		func() error { return r.gatherAuthorities(ctx, group, &in, note) },
+		func() error { return r.gatherRegistry(ctx, group, &in, note) },
+	} {
+		if err := step(); err != nil {
+			return in, err
+		}
+	}
+	if len(parts) > 0 {
+		in.Digest = apply.Digest(parts...)
+	}
+	return in, nil
+}
+
+func (r *Reconciler) gatherCredentials(ctx context.Context, group *v1alpha1.WasmCloudHostConfig, choice hubChoice, in *Inputs, note func(...string)) error {
+	name := group.Spec.SecretName
+	if name == "" && !choice.issue {
+		return nil
+	}
+	var creds []byte
+	if choice.issue {
+		name = group.Name + "-nats"
+		issued, err := r.issue(ctx, group, name)
+		if err != nil {
+			return err
+		}
+		creds = issued
+	} else {
+		secret, err := r.secret(ctx, group.Namespace, name, "spec.secretName")
+		if err != nil {
+			return err
+		}
+		if creds = secret.Data[v1alpha1.CredentialsKey]; len(creds) == 0 {
+			return incomplete("Secret %s of spec.secretName has no key %s: put the NATS credentials file there.", name, v1alpha1.CredentialsKey)
+		}
+	}
+	in.CredentialsSecret = name
+	note("credentials", string(creds))
+	return nil
+}
+
+// issue returns the credentials that Trellis made for the group, and makes them where there are none or where their key
+// is no longer that of the lattice.
+func (r *Reconciler) issue(ctx context.Context, group *v1alpha1.WasmCloudHostConfig, name string) ([]byte, error) {
+	var live corev1.Secret
+	err := r.options.Live.Get(ctx, types.NamespacedName{Namespace: group.Namespace, Name: name}, &live)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("reading Secret %s: %w", name, err)
+	}
+	credentials := r.options.Hub.Credentials
+	if err == nil {
+		if !metav1.IsControlledBy(&live, group) {
+			return nil, nameTaken("Secret", name)
+		}
+		if old := live.Data[v1alpha1.CredentialsKey]; len(old) > 0 && credentials != nil && credentials.Valid(group.Spec.Lattice, old) {
+			return old, nil
+		}
+	}
+	if credentials == nil {
+		return nil, &problem{condition: v1alpha1.ConditionCredentials, reason: v1alpha1.ReasonNoIssuer, retry: retryIssuer,
+			message: "The operator has no keys of its NATS: run the chart's init Job again (helm upgrade), or set spec.secretName."}
+	}
+	creds, err := credentials.Issue(group.Spec.Lattice, types.NamespacedName{Namespace: group.Namespace, Name: group.Name})
+	if err != nil {
+		return nil, &problem{condition: v1alpha1.ConditionCredentials, reason: v1alpha1.ReasonNoIssuer, retry: retryIssuer,
+			message: fmt.Sprintf("No credentials for lattice %s could be made: %v.", group.Spec.Lattice, err)}
+	}
+	return creds, r.apply(ctx, group, credentialsSecret(group, name, map[string][]byte{v1alpha1.CredentialsKey: creds}))
+}
+
+func credentialsSecret(group *v1alpha1.WasmCloudHostConfig, name string, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: objectMeta(group, name),
+		Type:       corev1.SecretTypeOpaque,
+		Data:       data,
+	}
+}
+
+func (r *Reconciler) gatherAuthorities(ctx context.Context, group *v1alpha1.WasmCloudHostConfig, in *Inputs, note func(...string)) error {
+	if group.Spec.Certificates == nil {
+		return nil
+	}
+	for _, a := range group.Spec.Certificates.Authorities {
+		files, err := r.authorityFiles(ctx, group.Namespace, a)
+		if err != nil {
+			return err
+		}
+		found := Authority{CertificateAuthority: a}
+		for _, key := range slices.Sorted(maps.Keys(files)) {
+			if strings.HasSuffix(key, ".crt") {
+				found.Keys = append(found.Keys, key)
+				note("authority", a.Name, key, files[key])
+			}
+		}
+		if len(found.Keys) == 0 {
+			return incomplete("certificates.authorities[%s] has no key that ends in .crt: put a certificate there or remove the entry.", a.Name)
+		}
+		in.Authorities = append(in.Authorities, found)
+	}
+	return nil
+}
+
+func (r *Reconciler) authorityFiles(ctx context.Context, namespace string, a v1alpha1.CertificateAuthority) (map[string]string, error) {
+	files := map[string]string{}
+	field := fmt.Sprintf("spec.certificates.authorities[%s]", a.Name)
+	if a.Secret != nil {
+		secret, err := r.secret(ctx, namespace, a.Secret.SecretName, field)
+		if err != nil {
+			return nil, err
+		}
+		for key, value := range secret.Data {
+			files[key] = string(value)
+		}
+		return files, nil
+	}
+	var configMap corev1.ConfigMap
+	err := r.options.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: a.ConfigMap.Name}, &configMap)
+	if apierrors.IsNotFound(err) {
+		return nil, missing(v1alpha1.ReasonSecretNotFound, "ConfigMap %s of %s does not exist: create it in namespace %s.", a.ConfigMap.Name, field, namespace)
+	} else if err != nil {
+		return nil, fmt.Errorf("reading ConfigMap %s: %w", a.ConfigMap.Name, err)
+	}
+	for key, value := range configMap.BinaryData {
+		files[key] = string(value)
+	}
+	maps.Copy(files, configMap.Data)
+	return files, nil
+}
+
+// secret reads a Secret that the user named.
+func (r *Reconciler) secret(ctx context.Context, namespace, name, field string) (*corev1.Secret, error) {
+	var secret corev1.Secret
+	err := r.options.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &secret)
+	if apierrors.IsNotFound(err) {
+		return nil, missing(v1alpha1.ReasonSecretNotFound, "Secret %s of %s does not exist: create it in namespace %s.", name, field, namespace)
+	} else if err != nil {
+		return nil, fmt.Errorf("reading Secret %s: %w", name, err)
+	}
+	return &secret, nil
+}
+
+func incomplete(format string, args ...any) *problem {
+	return missing(v1alpha1.ReasonSecretIncomplete, format, args...)
+}
+
+func nameTaken(kind, name string) *problem {
+	p := invalid(v1alpha1.ReasonNameTaken,
+		"%s %s exists and does not belong to this host group: remove it, or create the group under another name.", kind, name)
+	p.retry = lookAgain
+	return p
+}
+
+// asProblem returns the problem within err, or nil.
+func asProblem(err error) *problem {
+	var p *problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
+}

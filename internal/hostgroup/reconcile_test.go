@@ -1,0 +1,367 @@
+package hostgroup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
+	"github.com/trellis-operator/trellis/internal/conditions"
+)
+
+// world is a fake API server with a reconciler and a lattice that a test sets.
+type world struct {
+	t      *testing.T
+	client client.Client
+	r      *Reconciler
+	writes []string
+	hosts  []Host
+	apps   []App
+	now    time.Time
+	deaf   error
+	issued int
+}
+
+func (w *world) Hosts(context.Context, string) ([]Host, error)       { return w.hosts, w.deaf }
+func (w *world) Applications(context.Context, string) ([]App, error) { return w.apps, w.deaf }
+func (w *world) Issue(lattice string, group types.NamespacedName) ([]byte, error) {
+	if lattice == "locked" {
+		return nil, errors.New("the key of the lattice is missing")
+	}
+	w.issued++
+	return fmt.Appendf(nil, "creds %s %s %d", lattice, group, w.issued), nil
+}
+func (w *world) Valid(lattice string, creds []byte) bool {
+	return strings.HasPrefix(string(creds), "creds "+lattice+" ")
+}
+
+func newWorld(t *testing.T, hub bool, objects ...client.Object) *world {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	count := func(verb string, object any) { w.writes = append(w.writes, fmt.Sprintf("%s %T", verb, object)) }
+	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+		WithStatusSubresource(&v1alpha1.WasmCloudHostConfig{}, &appsv1.Deployment{}, &appsv1.DaemonSet{}, &corev1.Pod{}).
+		WithReturnManagedFields().
+		WithInterceptorFuncs(interceptor.Funcs{
+			Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+				text, _ := json.Marshal(o)
+				count("apply "+string(text), o)
+				return c.Apply(ctx, o, opts...)
+			},
+			Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+				count("patch", o)
+				return c.Patch(ctx, o, p, opts...)
+			},
+			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+				count("patch "+sub, o)
+				return c.SubResource(sub).Patch(ctx, o, p, opts...)
+			},
+			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+				count("delete", o)
+				return c.Delete(ctx, o, opts...)
+			},
+		}).Build()
+	options := Options{Images: Images{Helper: "trellis:1"}, Hosts: w, Applications: w, Client: w.client, Live: w.client,
+		Now: func() time.Time { return w.now }}
+	if hub {
+		options.Hub = Hub{Address: "nats://trellis-nats.trellis-system.svc", LeafPort: 7422, Credentials: w,
+			Lattices: map[string][]string{"default": {"*"}, "private": {"team-a"}, "locked": {"*"}}}
+	}
+	w.r = New(options)
+	return w
+}
+
+func (w *world) reconcile() reconcile.Result {
+	w.t.Helper()
+	result, err := w.r.Reconcile(context.Background(), reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "default", Name: "hosts"}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return result
+}
+
+// atRest demands that another look writes nothing.
+func (w *world) atRest() {
+	w.t.Helper()
+	w.writes = nil
+	w.reconcile()
+	if len(w.writes) > 0 {
+		w.t.Errorf("wrote at rest: %v", strings.Join(w.writes, "\n"))
+	}
+}
+
+func get[T any, P interface {
+	*T
+	client.Object
+}](w *world, name string) P {
+	w.t.Helper()
+	object := P(new(T))
+	if err := w.client.Get(context.Background(), types.NamespacedName{Namespace: "default", Name: name}, object); err != nil {
+		w.t.Fatal(err)
+	}
+	return object
+}
+
+func (w *world) condition(name string) string {
+	w.t.Helper()
+	c := conditions.Find(get[v1alpha1.WasmCloudHostConfig](w, "hosts").Status.Conditions, name)
+	if c == nil {
+		return "none"
+	}
+	return string(c.Status) + "/" + c.Reason
+}
+
+func (w *world) expect(want map[string]string) {
+	w.t.Helper()
+	got := map[string]string{}
+	for name := range want {
+		got[name] = w.condition(name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		w.t.Errorf("conditions (-want +got):\n%s\n%+v", diff, get[v1alpha1.WasmCloudHostConfig](w, "hosts").Status.Conditions)
+	}
+}
+
+// run plays the part of the Deployment controller and of the lattice.
+func (w *world) run(ready int) {
+	w.t.Helper()
+	d := get[appsv1.Deployment](w, "hosts")
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: *d.Spec.Replicas, UpdatedReplicas: *d.Spec.Replicas, ReadyReplicas: int32(ready)}
+	if err := w.client.Status().Update(context.Background(), d); err != nil {
+		w.t.Fatal(err)
+	}
+	w.hosts = nil
+	for i := range ready {
+		name := fmt.Sprintf("hosts-%d", i)
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: types.UID("uid-" + name),
+			Labels: d.Spec.Template.Labels}, Spec: corev1.PodSpec{NodeName: "node-1"},
+			Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
+		if err := w.client.Create(context.Background(), pod); err != nil && !apierrors.IsAlreadyExists(err) {
+			w.t.Fatal(err)
+		}
+		w.hosts = append(w.hosts, Host{ID: "N" + name, Version: "1.9.2", StartedAt: w.now, Components: 1, Providers: 2,
+			Labels: map[string]string{v1alpha1.HostLabelPodUID: "uid-" + name, "kubernetes": "true"}})
+	}
+}
+
+func TestReconcile_FromNothingToReady(t *testing.T) {
+	group := loadGroup(t, minimalGroup)
+	group.Finalizers = []string{v1alpha1.FieldManager}
+	group.Spec.HostReplicas = new(int32(2))
+	w := newWorld(t, true, group)
+	w.reconcile()
+	w.expect(map[string]string{"Valid": "True/Valid", "Credentials": "True/CredentialsReady", "Workload": "False/RollingOut",
+		"Ready": "False/RollingOut", "Reconciling": "True/RollingOut", "Stalled": "none"})
+	if got := get[v1alpha1.WasmCloudHostConfig](w, "hosts"); len(got.Finalizers) != 0 {
+		t.Errorf("the finalizer of wasmCloud's operator is still there: %v", got.Finalizers)
+	}
+	if got := string(get[corev1.Secret](w, "hosts-nats").Data["nats.creds"]); got != "creds default default/hosts 1" {
+		t.Errorf("credentials = %q", got)
+	}
+	w.atRest()
+
+	w.apps = []App{{"b", "2"}, {"a", "1"}}
+	w.run(2)
+	w.hosts = append(w.hosts, Host{ID: "Nelsewhere"})
+	w.reconcile()
+	w.expect(map[string]string{"Workload": "True/PodsReady", "Hosts": "True/HostsConnected", "Ready": "True/Ready", "Reconciling": "none"})
+	status := get[v1alpha1.WasmCloudHostConfig](w, "hosts").Status
+	if status.Ready != "2/2" || status.HostCount != 2 || status.OtherHostCount != 1 || status.AppCount != 2 || status.Apps[0].Name != "a" {
+		t.Errorf("status = %+v", status)
+	}
+	if h := status.Hosts[0]; h.Pod != "hosts-0" || h.Node != "node-1" || !h.Ready || h.Providers != 2 || h.StartedAt == nil {
+		t.Errorf("host = %+v", h)
+	}
+	w.hosts[0].StartedAt = w.hosts[0].StartedAt.Add(1500 * time.Millisecond) // uptimes tremble
+	w.atRest()
+}
+
+func TestReconcile_NothingIsRepeatedAndDriftIsMended(t *testing.T) {
+	w := newWorld(t, true, loadGroup(t, minimalGroup))
+	w.reconcile()
+	d := get[appsv1.Deployment](w, "hosts")
+	d.Spec.Template.Spec.Containers[0].Image = "somebody/else:1"
+	if err := w.client.Update(context.Background(), d); err != nil {
+		t.Fatal(err)
+	}
+	w.writes = nil
+	w.reconcile()
+	if got := get[appsv1.Deployment](w, "hosts").Spec.Template.Spec.Containers[0].Image; got != DefaultHostImage+":1.9.2" {
+		t.Errorf("image = %s after %v", got, w.writes)
+	}
+	w.atRest()
+}
+
+func TestReconcile_Problems(t *testing.T) {
+	taken := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "hosts", Namespace: "default"}}
+	empty := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s", Namespace: "default"}}
+	tests := map[string]struct {
+		change func(*v1alpha1.WasmCloudHostConfigSpec)
+		others []client.Object
+		want   map[string]string
+		says   string
+		retry  bool
+	}{
+		"lattice name": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.Lattice = "a.b" },
+			want: map[string]string{"Valid": "False/InvalidLattice", "Ready": "False/InvalidLattice", "Stalled": "True/InvalidLattice"}, says: "spec.lattice"},
+		"lattice unknown to the hub": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.Lattice = "other" },
+			want: map[string]string{"Valid": "False/LatticeNotPermitted"}, says: "nats.lattices"},
+		"lattice of another namespace": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.Lattice = "private" },
+			want: map[string]string{"Valid": "False/LatticeNotPermitted"}, says: "nats.lattices[private].namespaces"},
+		"key missing": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.Lattice = "locked" }, retry: true,
+			want: map[string]string{"Valid": "True/Valid", "Credentials": "False/NoIssuer"}, says: "locked"},
+		"Secret missing": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.SecretName = "s" }, retry: true,
+			want: map[string]string{"Credentials": "False/SecretNotFound", "Ready": "False/SecretNotFound", "Workload": "Unknown/Pending"}, says: "Secret s"},
+		"Secret without key": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.SecretName = "s" }, others: []client.Object{empty}, retry: true,
+			want: map[string]string{"Credentials": "False/SecretIncomplete"}, says: "nats.creds"},
+		"registry Secret empty": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.RegistryCredentialsSecret = "s" }, others: []client.Object{empty}, retry: true,
+			want: map[string]string{"Credentials": "False/SecretIncomplete"}, says: "docker-registry"},
+		"authority missing": {retry: true, change: func(s *v1alpha1.WasmCloudHostConfigSpec) {
+			s.Certificates = &v1alpha1.Certificates{Authorities: []v1alpha1.CertificateAuthority{{Name: "x", ConfigMap: &v1alpha1.ConfigMapAuthority{Name: "y"}}}}
+		}, want: map[string]string{"Credentials": "False/SecretNotFound"}, says: "ConfigMap y"},
+		"ConfigMap of someone else": {others: []client.Object{taken}, retry: true,
+			want: map[string]string{"Valid": "False/NameTaken", "Workload": "Unknown/Pending"}, says: "ConfigMap hosts"},
+		"template": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) {
+			s.SchedulingOptions = &v1alpha1.SchedulingOptions{PodTemplateAdditions: raw(`{"volumes":[{"name":"nats-config","emptyDir":{}}]}`)}
+		}, want: map[string]string{"Valid": "False/InvalidTemplate"}, says: "nats-config"},
+		"address with port": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.NatsAddress = "nats://x:4222" },
+			want: map[string]string{"Valid": "False/InvalidSpec"}, says: "natsLeafnodePort"},
+		"address that breaks out": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.NatsAddress = "nats://x\" }\nlisten: 0.0.0.0 #" },
+			want: map[string]string{"Valid": "False/InvalidSpec"}, says: "natsAddress"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			group := loadGroup(t, minimalGroup)
+			if tc.change != nil {
+				tc.change(&group.Spec)
+			}
+			w := newWorld(t, true, append(tc.others, group)...)
+			result := w.reconcile()
+			w.expect(tc.want)
+			if (result.RequeueAfter > 0) != tc.retry {
+				t.Errorf("looks again after %v, want a retry: %v", result.RequeueAfter, tc.retry)
+			}
+			message := conditions.Find(get[v1alpha1.WasmCloudHostConfig](w, "hosts").Status.Conditions, conditions.Ready).Message
+			if !strings.Contains(message, tc.says) {
+				t.Errorf("message %q does not name %q", message, tc.says)
+			}
+			w.atRest()
+		})
+	}
+}
+
+func TestReconcile_SecretArrivesAndChanges(t *testing.T) {
+	group := loadGroup(t, minimalGroup)
+	group.Spec.SecretName = "mine"
+	w := newWorld(t, false, group)
+	w.reconcile()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "mine", Namespace: "default"}, Data: map[string][]byte{"nats.creds": []byte("one")}}
+	if err := w.client.Create(context.Background(), secret); err != nil {
+		t.Fatal(err)
+	}
+	if result := w.reconcile(); result.RequeueAfter == 0 {
+		t.Error("a Secret of the user must be looked at again")
+	}
+	w.expect(map[string]string{"Credentials": "True/CredentialsReady"})
+	one := get[appsv1.Deployment](w, "hosts").Spec.Template.Annotations[v1alpha1.ChecksumAnnotation]
+	secret.Data["nats.creds"] = []byte("two")
+	if err := w.client.Update(context.Background(), secret); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	if two := get[appsv1.Deployment](w, "hosts").Spec.Template.Annotations[v1alpha1.ChecksumAnnotation]; one == two {
+		t.Error("changed credentials did not change the pods' checksum")
+	}
+}
+
+func TestReconcile_LatticeOutOfSightKeepsWhatIsKnown(t *testing.T) {
+	w := newWorld(t, true, loadGroup(t, minimalGroup))
+	w.reconcile()
+	w.run(1)
+	w.reconcile()
+	w.deaf = errors.New("NATS does not answer")
+	w.reconcile()
+	w.expect(map[string]string{"Hosts": "Unknown/LatticeNotObserved", "Ready": "Unknown/LatticeNotObserved"})
+	if got := get[v1alpha1.WasmCloudHostConfig](w, "hosts").Status.HostCount; got != 1 {
+		t.Errorf("hostCount = %d", got)
+	}
+	w.deaf, w.hosts = nil, nil
+	w.reconcile()
+	w.expect(map[string]string{"Hosts": "False/HostsMissing"})
+}
+
+func TestReconcile_TakeOverKeepsTheTemplate(t *testing.T) {
+	group := loadGroup(t, minimalGroup)
+	old := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "hosts", Namespace: "default", OwnerReferences: objectMeta(group, "hosts").OwnerReferences},
+		Spec: appsv1.DeploymentSpec{Replicas: new(int32(1)), Selector: &metav1.LabelSelector{MatchLabels: selectorLabels(group)},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: templateLabels(group)}, Spec: corev1.PodSpec{
+				Containers: []corev1.Container{{Name: "nats-leaf", Image: "nats:2.10-alpine"}, {Name: "wasmcloud-host", Image: "old"}}}}}}
+	w := newWorld(t, false, group, old)
+	w.reconcile()
+	for _, write := range w.writes {
+		if write != "patch status *v1alpha1.WasmCloudHostConfig" {
+			t.Errorf("wrote %s", write)
+		}
+	}
+	w.expect(map[string]string{"TemplateOutdated": "True/MadeByWasmCloudOperator", "Valid": "True/Valid"})
+	w.atRest()
+
+	live := get[v1alpha1.WasmCloudHostConfig](w, "hosts")
+	live.Annotations = map[string]string{v1alpha1.AdoptAnnotation: v1alpha1.AdoptRoll}
+	if err := w.client.Update(context.Background(), live); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	w.expect(map[string]string{"TemplateOutdated": "none"})
+	if d := get[appsv1.Deployment](w, "hosts"); d.Annotations[v1alpha1.AppliedAnnotation] == "" {
+		t.Error("the Deployment was not rolled")
+	}
+}
+
+func TestReconcile_OtherKindGoesOnceTheNewOneIsReady(t *testing.T) {
+	group := loadGroup(t, minimalGroup)
+	w := newWorld(t, true, group)
+	w.reconcile()
+	w.run(1)
+	live := get[v1alpha1.WasmCloudHostConfig](w, "hosts")
+	live.Spec.SchedulingOptions = &v1alpha1.SchedulingOptions{Daemonset: true}
+	if err := w.client.Update(context.Background(), live); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	get[appsv1.Deployment](w, "hosts") // still there
+	ds := get[appsv1.DaemonSet](w, "hosts")
+	ds.Status = appsv1.DaemonSetStatus{ObservedGeneration: max(ds.Generation, 1), DesiredNumberScheduled: 1, CurrentNumberScheduled: 1, UpdatedNumberScheduled: 1, NumberReady: 1}
+	if err := w.client.Status().Update(context.Background(), ds); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	err := w.client.Get(context.Background(), types.NamespacedName{Namespace: "default", Name: "hosts"}, &appsv1.Deployment{})
+	if !apierrors.IsNotFound(err) {
+		t.Errorf("the Deployment is still there: %v", err)
+	}
+	w.atRest()
+}

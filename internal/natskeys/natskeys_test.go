@@ -1,0 +1,275 @@
+package natskeys_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
+	"github.com/trellis-operator/trellis/internal/helper"
+	"github.com/trellis-operator/trellis/internal/hostgroup"
+	"github.com/trellis-operator/trellis/internal/natskeys"
+)
+
+func complete(t *testing.T, s *natskeys.System, lattices ...string) []string {
+	t.Helper()
+	made, err := s.Complete(lattices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+func TestComplete_KeepsWhatExists(t *testing.T) {
+	var s natskeys.System
+	if got, want := complete(t, &s, "default"), []string{"operator", "SYS", "TRELLIS", "lattice.default"}; !slices.Equal(got, want) {
+		t.Errorf("made %v, want %v", got, want)
+	}
+	before := natskeys.System{Keys: maps.Clone(s.Keys), Accounts: maps.Clone(s.Accounts), Operator: maps.Clone(s.Operator)}
+	if got := complete(t, &s, "default"); got != nil {
+		t.Errorf("made %v again", got)
+	}
+	if diff := cmp.Diff(before, s); diff != "" {
+		t.Errorf("a second run changed something:\n%s", diff)
+	}
+	if got, want := complete(t, &s, "edge"), []string{"lattice.edge"}; !slices.Equal(got, want) {
+		t.Errorf("made %v, want %v", got, want)
+	}
+	if conf := string(s.Accounts[natskeys.AccountsConf]); !strings.Contains(conf, "lattice.default") || !strings.Contains(conf, "lattice.edge") {
+		t.Error("an account that is no longer named was dropped")
+	}
+	for name, content := range s.Accounts {
+		for file, seed := range s.Keys {
+			if strings.HasSuffix(file, ".nk") && bytes.Contains(content, seed) {
+				t.Errorf("%s holds the private key %s", name, file)
+			}
+		}
+	}
+	for name := range s.Operator {
+		if strings.HasPrefix(name, "SYS") || name == "TRELLIS.nk" || name == "operator.nk" {
+			t.Errorf("the operator holds %s", name)
+		}
+	}
+}
+
+func TestComplete_Errors(t *testing.T) {
+	var s natskeys.System
+	complete(t, &s, "default")
+	s.Keys = nil
+	if _, err := s.Complete([]string{"default"}); !errors.Is(err, natskeys.ErrKeysLost) {
+		t.Errorf("error = %v, want ErrKeysLost", err)
+	}
+	if _, err := new(natskeys.System).Complete([]string{"a.b"}); err == nil {
+		t.Error("a lattice name with a dot is taken")
+	}
+	broken := natskeys.System{Keys: natskeys.Files{"operator.nk": []byte("nonsense")}}
+	if _, err := broken.Complete(nil); err == nil {
+		t.Error("a broken seed is taken")
+	}
+}
+
+func TestEnsure(t *testing.T) {
+	client := fake.NewClientset()
+	secrets := client.CoreV1().Secrets("trellis-system")
+	ctx := context.Background()
+	if _, err := natskeys.Ensure(ctx, secrets, "trellis-nats", []string{"default"}, map[string]string{"a": "b"}); err != nil {
+		t.Fatal(err)
+	}
+	client.ClearActions()
+	made, err := natskeys.Ensure(ctx, secrets, "trellis-nats", []string{"default"}, nil)
+	if err != nil || made != nil {
+		t.Fatalf("second run made %v, %v", made, err)
+	}
+	for _, a := range client.Actions() {
+		if a.GetVerb() != "get" {
+			t.Errorf("second run: %s", a.GetVerb())
+		}
+	}
+	if err := secrets.Delete(ctx, "trellis-nats-keys", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := natskeys.Ensure(ctx, secrets, "trellis-nats", []string{"default"}, nil); !errors.Is(err, natskeys.ErrKeysLost) {
+		t.Errorf("error = %v, want ErrKeysLost", err)
+	}
+}
+
+// hub runs a real server with the accounts of s, configured as the chart does, and returns its client and leaf URL.
+func hub(t *testing.T, s *natskeys.System) (client, leaf string) {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, natskeys.AccountsConf), s.Accounts[natskeys.AccountsConf])
+	conf := filepath.Join(dir, "nats.conf")
+	write(t, conf, []byte("listen: \"127.0.0.1:-1\"\nserver_name: hub\njetstream { domain: default, store_dir: \""+dir+"/js\" }\nleafnodes { listen: \"127.0.0.1:-1\" }\ninclude accounts.conf\n"))
+	srv := start(t, conf, nil)
+	return srv.ClientURL(), "nats://" + srv.leafAddress()
+}
+
+func start(t *testing.T, conf string, change func(*server.Options)) *runningServer {
+	t.Helper()
+	options, err := server.ProcessConfigFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.NoSigs, options.NoLog = true, true
+	if change != nil {
+		change(options)
+	}
+	s, err := server.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server did not start")
+	}
+	return &runningServer{s, options}
+}
+
+type runningServer struct {
+	*server.Server
+	options *server.Options
+}
+
+// leafAddress is where leaves connect; the server writes the port it chose back into its options.
+func (r *runningServer) leafAddress() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.options.LeafNode.Port))
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLeaf runs the hub of the chart and the leaf of a host group, both as configured by Trellis, and looks from where a
+// host is.
+func TestLeaf(t *testing.T) {
+	var s natskeys.System
+	complete(t, &s, "default", "other")
+	clientURL, leafURL := hub(t, &s)
+	dir := t.TempDir()
+	for name, content := range s.Operator {
+		write(t, filepath.Join(dir, name), content)
+	}
+	issuer := natskeys.NewIssuer(dir)
+	creds, err := issuer.Issue("default", types.NamespacedName{Namespace: "default", Name: "hosts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !issuer.Valid("default", creds) || issuer.Valid("other", creds) || issuer.Valid("default", []byte("x")) {
+		t.Error("Valid does not tell good credentials from bad ones")
+	}
+	if _, err := issuer.Issue("absent", types.NamespacedName{}); !errors.Is(err, natskeys.ErrNoKey) {
+		t.Errorf("error = %v, want ErrNoKey", err)
+	}
+
+	address := runLeaf(t, leafURL, creds)
+	var stdout, stderr bytes.Buffer
+	deadline := time.Now().Add(10 * time.Second)
+	for helper.Run([]string{"probe", "leaf", "--address", address, "--domain", "default", "--lattice", "default"}, &stdout, &stderr) != 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("the leaf does not reach the hub: %s", stderr.String())
+		}
+	}
+	putAndGet(t, address, clientURL, filepath.Join(dir, natskeys.CredentialsFile("lattice.default")))
+
+	if _, err := nats.Connect(clientURL); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("without credentials: %v, want an authorization violation", err)
+	}
+}
+
+// putAndGet stores a value by way of the leaf, as a host does, and reads it at the hub, as the operator does.
+func putAndGet(t *testing.T, leaf, hub, creds string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	host, err := nats.Connect("nats://" + leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	js, err := jetstream.NewWithDomain(host, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "LATTICEDATA_default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.PutString(ctx, "COMPONENT_a", "one"); err != nil {
+		t.Fatal(err)
+	}
+	operator, err := nats.Connect(hub, nats.UserCredentials(creds))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer operator.Close()
+	there, err := jetstream.NewWithDomain(operator, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := there.KeyValue(ctx, "LATTICEDATA_default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entry, err := bucket.Get(ctx, "COMPONENT_a"); err != nil || string(entry.Value()) != "one" {
+		t.Errorf("at the hub: %v, %v", entry, err)
+	}
+}
+
+// runLeaf runs a leaf with the configuration that host groups get, and returns its address.
+func runLeaf(t *testing.T, hub string, creds []byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	text := hostgroup.LeafConfig(&v1alpha1.WasmCloudHostConfigSpec{LeafNodeDomain: "leaf"}, hostgroup.Inputs{LeafURL: hub, CredentialsSecret: "x"})
+	write(t, filepath.Join(dir, "nats.creds"), creds)
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "/nats/nats.creds", dir+"/nats.creds"), `"/data"`, `"`+dir+`/js"`)
+	conf := filepath.Join(dir, "nats.conf")
+	write(t, conf, []byte(text))
+	leaf := start(t, conf, func(o *server.Options) {
+		if o.Host != "127.0.0.1" || o.Port != hostgroup.LeafPort {
+			t.Errorf("the leaf listens on %s:%d", o.Host, o.Port)
+		}
+		o.Port = -1
+	})
+	return strings.TrimPrefix(leaf.ClientURL(), "nats://")
+}
+
+func TestLeafProbe_NamesWhatIsWrong(t *testing.T) {
+	var s natskeys.System
+	complete(t, &s, "default")
+	_, leafURL := hub(t, &s)
+	var foreign natskeys.System
+	complete(t, &foreign, "default")
+	address := runLeaf(t, leafURL, foreign.Operator["lattice.default.creds"])
+	var stdout, stderr bytes.Buffer
+	if code := helper.Run([]string{"probe", "leaf", "--address", address, "--domain", "default", "--lattice", "default", "--timeout", "500ms"}, &stdout, &stderr); code != 1 {
+		t.Errorf("exit code %d with credentials of another system", code)
+	}
+	if !strings.Contains(stderr.String(), "credentials") {
+		t.Errorf("says %q", stderr.String())
+	}
+	stderr.Reset()
+	if code := helper.Run([]string{"probe", "nats", "--address", address}, &stdout, &stderr); code != 0 {
+		t.Errorf("the leaf itself runs, but the probe says %q", stderr.String())
+	}
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/trellis-operator/trellis/examples/hello"
+)
+
+const (
+	system       = "trellis-system"
+	release      = "trellis"
+	mirrorTarget = "registry.registry.svc.cluster.local:5000/trellis-operator"
+	rollOut      = "5m"
+)
+
+// cluster is the local cluster, or the user's own (CLUSTER=existing), as test/kube shows it.
+type cluster struct {
+	env    []string // KUBECONFIG of the cluster
+	images map[string]string
+}
+
+func up() []stage {
+	c := &cluster{images: map[string]string{}}
+	return append(c.make(), stage{"hello world", 2 * time.Minute, c.hello})
+}
+
+// make brings up the cluster with Trellis in it.
+func (c *cluster) make() []stage {
+	return []stage{
+		{"programs", 6 * time.Minute, c.programs},
+		{"cluster", 18 * time.Minute, c.up},
+		{"images", time.Minute, c.load},
+		{"chart", 4 * time.Minute, c.install},
+	}
+}
+
+// programs builds what goes into the images. Dynamically linked ones bring their libraries along (test/kube); the helper
+// is static, because it runs in images of others.
+func (c *cluster) programs(ctx context.Context) error {
+	version := "-X github.com/trellis-operator/trellis/internal/cli.Version=" + chartVersion
+	for _, step := range []func(context.Context) error{
+		run("go", "build", "-ldflags", version, "-o", "bin/", "./cmd/trellis", "./cmd/trellis-host"),
+		runEnv([]string{"CGO_ENABLED=0"}, "go", "build", "-o", "bin/", "./cmd/trellis-helper"),
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chartVersion is what the programs call themselves; the chart has the same.
+const chartVersion = "0.1.0"
+
+func (c *cluster) up(ctx context.Context) error {
+	out, err := c.kube(ctx, "up")
+	if err != nil {
+		return err
+	}
+	for _, line := range strings.Split(out, "\n") {
+		if variable, ok := strings.CutPrefix(line, "export "); ok {
+			c.env = append(c.env, strings.ReplaceAll(variable, `"`, ""))
+		}
+	}
+	return nil
+}
+
+func (c *cluster) load(ctx context.Context) error {
+	bin, err := filepath.Abs("bin")
+	if err != nil {
+		return err
+	}
+	out, err := c.kube(ctx, "load-images", "--trellis", bin+"/trellis", "--helper", bin+"/trellis-helper", "--host", bin+"/trellis-host")
+	if err != nil {
+		return err
+	}
+	for _, line := range strings.Split(out, "\n") {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			c.images[name] = value
+		}
+	}
+	component, err := filepath.Abs("examples/hello/component/hello.wasm")
+	if err != nil {
+		return err
+	}
+	_, err = c.kube(ctx, "push-component", hello.Image, component)
+	return err
+}
+
+// install installs or upgrades the release with one helm command; when it returns, the API answers.
+func (c *cluster) install(ctx context.Context) error {
+	chart, err := filepath.Abs("charts/trellis")
+	if err != nil {
+		return err
+	}
+	repository, tag := cutTag(c.images["NATS_IMAGE"])
+	args := []string{"helm", "upgrade", "--install", release, chart, "--namespace", system, "--create-namespace", "--wait", "--timeout", rollOut}
+	for name, value := range map[string]string{
+		"image.tag":                 c.images["IMAGE_TAG"],
+		"nats.image.repository":     repository,
+		"nats.image.tag":            tag,
+		"nats.storage.type":         "hostPath",
+		"nats.storage.hostPath":     "/var/lib/trellis/nats",
+		"hosts.image":               c.images["HOST_IMAGE"],
+		"hosts.leafImage":           c.images["NATS_IMAGE"],
+		"hosts.mirrors[0].prefix":   "ghcr.io/trellis-operator",
+		"hosts.mirrors[0].target":   mirrorTarget,
+		"hosts.mirrors[0].insecure": "true",
+	} {
+		args = append(args, "--set", name+"="+value)
+	}
+	out, err := c.kube(ctx, args...)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, c.diagnosis(ctx))
+	}
+	fmt.Print(out)
+	return nil
+}
+
+// hello applies the example, and shows what a user would look at.
+func (c *cluster) hello(ctx context.Context) error {
+	example, err := filepath.Abs("examples/hello")
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"apply", "-f", example + "/hostconfig.yaml", "-f", example + "/application.yaml"},
+		{"wait", "application/hello", "--for=condition=Ready", "--timeout=90s"},
+		{"wait", "application/hello", "--for=condition=Exposed", "--timeout=60s"},
+		{"wait", "whc/hosts", "--for=condition=Ready", "--timeout=60s"},
+		{"get", "whc,pods,application,service,endpointslice"},
+	} {
+		out, err := c.kubectl(ctx, args...)
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, c.diagnosis(ctx))
+		}
+		fmt.Print(out)
+	}
+	address, err := c.kubectl(ctx, "get", "service", "hello", "-o", "jsonpath={.spec.clusterIP}")
+	if err != nil {
+		return err
+	}
+	url := "http://" + address + ":8080/"
+	body, err := fetch(ctx, url)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, c.diagnosis(ctx))
+	}
+	fmt.Printf("\n$ curl %s\n%s\n\n", url, strings.TrimSpace(body))
+	for _, variable := range c.env {
+		if strings.HasPrefix(variable, "KUBECONFIG=") {
+			fmt.Println("export " + variable)
+		}
+	}
+	fmt.Print(`
+Worth trying next:
+  bin/kubectl get application hello -o yaml
+  bin/kubectl explain application.spec.components
+  bin/kubectl patch whc hosts --type=merge -p '{"spec":{"hostReplicas":3}}'
+  bin/kubectl get endpointslice -l kubernetes.io/service-name=hello --watch
+  bin/kubectl delete application hello
+`)
+	return nil
+}
+
+// diagnosis is what helps when something did not become ready.
+func (c *cluster) diagnosis(ctx context.Context) string {
+	var text strings.Builder
+	for _, args := range [][]string{
+		{"get", "pods", "-A", "-o", "wide"},
+		{"get", "whc,applications", "-A", "-o", "wide"},
+		{"get", "events", "-A", "--sort-by=.lastTimestamp"},
+		{"logs", "-n", system, "-l", "app.kubernetes.io/component=operator", "--tail=15", "--prefix"},
+	} {
+		out, err := c.kubectl(ctx, args...)
+		if err != nil {
+			out += err.Error()
+		}
+		fmt.Fprintf(&text, "--- kubectl %s\n%s\n", strings.Join(args, " "), lastLines(out, 25))
+	}
+	return text.String()
+}
+
+func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
+	return c.kube(ctx, append([]string{"kubectl"}, args...)...)
+}
+
+// kube runs a command of test/kube; its progress passes through, its output is returned.
+func (c *cluster) kube(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "-C", "test/kube", "."}, args...)...)
+	cmd.Env = append(os.Environ(), c.env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("test/kube %s: %w", strings.Join(args[:min(2, len(args))], " "), err)
+	}
+	return out.String(), nil
+}
+
+func cutTag(image string) (repository, tag string) {
+	if at := strings.LastIndex(image, ":"); at > strings.LastIndex(image, "/") {
+		return image[:at], image[at+1:]
+	}
+	return image, ""
+}
+
+func lastLines(text string, count int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-count):], "\n")
+}

@@ -32,7 +32,9 @@ type Teardown struct {
 	Links []Link `json:"links,omitempty"`
 	// Configs are names of configurations in the lattice, secret references among them.
 	Configs []string `json:"configs,omitempty"`
-	Format  int      `json:"format"`
+	// Hosts that ran the application when the record was written: what is not there to confirm is waited for.
+	Hosts  []string `json:"hosts,omitempty"`
+	Format int      `json:"format"`
 	// Created is when the record was written, by the server's clock.
 	Created time.Time `json:"-"`
 }

@@ -51,6 +51,13 @@ func (*applicationREST) ShortNames() []string { return []string{"app"} }
 // Categories implements rest.CategoriesProvider.
 func (*applicationREST) Categories() []string { return []string{"oam"} }
 
+// Update implements rest.Updater.
+func (r *applicationREST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc,
+	update rest.ValidateObjectUpdateFunc, forceCreate bool, options *metav1.UpdateOptions,
+) (runtime.Object, bool, error) {
+	return r.Store.Update(ctx, name, understood{info}, create, update, forceCreate, options)
+}
+
 // List implements rest.Lister.
 func (r *applicationREST) List(ctx context.Context, options *internalversion.ListOptions) (runtime.Object, error) {
 	list, err := r.Store.List(ctx, options)

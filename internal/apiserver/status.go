@@ -87,7 +87,7 @@ func (r *statusREST) Get(ctx context.Context, name string, options *metav1.GetOp
 func (r *statusREST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc,
 	update rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions,
 ) (runtime.Object, bool, error) {
-	return r.store.Update(ctx, name, info, create, update, false, options)
+	return r.store.Update(ctx, name, understood{info}, create, update, false, options)
 }
 
 // GetResetFields implements rest.ResetFieldsStrategy.

@@ -23,8 +23,13 @@ import (
 
 const listPath = "/apis/core.oam.dev/v1beta1/namespaces/team-a/applications"
 
-// do sends a request and returns status, content type and body.
+// do sends a request in JSON and returns status, header and body.
 func (w *world) do(config *rest.Config, method, path, accept, body string) (int, http.Header, string) {
+	w.t.Helper()
+	return w.send(config, method, path, "application/json", accept, body)
+}
+
+func (w *world) send(config *rest.Config, method, path, contentType, accept, body string) (int, http.Header, string) {
 	w.t.Helper()
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
@@ -35,7 +40,7 @@ func (w *world) do(config *rest.Config, method, path, accept, body string) (int,
 		w.t.Fatal(err)
 	}
 	request.Header.Set("Accept", accept)
-	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Content-Type", contentType)
 	answer, err := client.Do(request)
 	if err != nil {
 		w.t.Fatal(err)

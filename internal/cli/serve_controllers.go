@@ -133,8 +133,11 @@ func (s *serve) images() hostgroup.Images {
 	return images
 }
 
-// hub is the configured NATS, as host groups use it by default.
+// hub is the chart's NATS, as host groups use it by default; somebody else's NATS is used by those that name it only.
 func (s *serve) hub() hostgroup.Hub {
+	if !s.config.NATS.Managed {
+		return hostgroup.Hub{}
+	}
 	hub := hostgroup.Hub{
 		Address: s.config.NATS.Address, LeafPort: s.config.NATS.LeafPort, Lattices: map[string][]string{},
 	}

@@ -37,7 +37,6 @@ type latticeSupervisor struct {
 	groups  *notes[string]
 	exposed *notes[exposure.Trigger]
 
-	mu      sync.Mutex
 	started map[string]bool
 }
 

@@ -18,9 +18,7 @@ func (c *Client) PutLink(ctx context.Context, l lattice.Link) error {
 // DeleteLink removes a link; one that is not there is no error.
 func (c *Client) DeleteLink(ctx context.Context, key lattice.LinkKey) error {
 	operation := fmt.Sprintf("delete link %s of %s (%s:%s)", key.Name, key.SourceID, key.WitNamespace, key.WitPackage)
-	_, err := c.request(ctx, operation, c.subjects.LinkDelete(), lattice.DeleteLink{
-		SourceID: key.SourceID, Name: key.Name, WitNamespace: key.WitNamespace, WitPackage: key.WitPackage,
-	})
+	_, err := c.request(ctx, operation, c.subjects.LinkDelete(), lattice.DeleteLink(key))
 	return err
 }
 

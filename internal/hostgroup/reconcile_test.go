@@ -365,3 +365,73 @@ func TestReconcile_OtherKindGoesOnceTheNewOneIsReady(t *testing.T) {
 	}
 	w.atRest()
 }
+
+func TestAutoscaled(t *testing.T) {
+	w := newWorld(t, true, loadGroup(t, minimalGroup))
+	w.reconcile()
+	d := get[appsv1.Deployment](w, "hosts")
+
+	d.ManagedFields = append(d.ManagedFields, metav1.ManagedFieldsEntry{Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate,
+		APIVersion: "apps/v1", FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`), Subresource: "scale"})
+	if !autoscaled(d) {
+		t.Error("the autoscaler is not recognised")
+	}
+	for i := range d.ManagedFields {
+		d.ManagedFields[i].Manager = "kubectl"
+	}
+	if autoscaled(d) {
+		t.Error("kubectl is taken for an autoscaler")
+	}
+}
+
+func TestReconcile_PodProblems(t *testing.T) {
+	waiting := func(container, reason string) corev1.PodStatus {
+		return corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: container, Image: "img:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}},
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2, Reason: "Error"}}}}}
+	}
+	leaf := func(age time.Duration) func(time.Time) corev1.PodStatus {
+		return func(now time.Time) corev1.PodStatus {
+			return corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{{Name: v1alpha1.LeafContainer, Started: new(false),
+				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-age))}}}}}
+		}
+	}
+	always := func(s corev1.PodStatus) func(time.Time) corev1.PodStatus {
+		return func(time.Time) corev1.PodStatus { return s }
+	}
+	for name, tc := range map[string]struct {
+		status func(time.Time) corev1.PodStatus
+		want   string
+		says   string
+		again  bool
+	}{
+		"image":      {always(waiting("wasmcloud-host", "ImagePullBackOff")), "False/ImagePull", "img:1", false},
+		"first pull": {always(waiting("wasmcloud-host", "ErrImagePull")), "False/ImagePull", "img:1", false},
+		"crash":      {always(waiting("wasmcloud-host", "CrashLoopBackOff")), "False/CrashLoop", "exit code 2", false},
+		"config":     {always(waiting("wasmcloud-host", "CreateContainerConfigError")), "False/CrashLoop", "kubectl describe", false},
+		"no node": {always(corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/1 nodes"}}}),
+			"False/Unschedulable", "0/1 nodes", false},
+		"leaf, at first":  {leaf(time.Second), "False/RollingOut", "0 of 1", true},
+		"leaf, for long":  {leaf(time.Minute), "False/LeafNotConnected", "natsAddress", false},
+		"still beginning": {always(waiting("wasmcloud-host", "PodInitializing")), "False/RollingOut", "0 of 1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, true, loadGroup(t, minimalGroup))
+			w.reconcile()
+			w.run(0)
+			d := get[appsv1.Deployment](w, "hosts")
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "hosts-x", Namespace: "default", Labels: d.Spec.Template.Labels}, Status: tc.status(w.now)}
+			if err := w.client.Create(context.Background(), pod); err != nil {
+				t.Fatal(err)
+			}
+			result := w.reconcile()
+			w.expect(map[string]string{"Workload": tc.want, "Ready": tc.want})
+			if c := conditions.Find(get[v1alpha1.WasmCloudHostConfig](w, "hosts").Status.Conditions, "Workload"); !strings.Contains(c.Message, tc.says) {
+				t.Errorf("message = %q", c.Message)
+			}
+			if (result.RequeueAfter > 0) != tc.again {
+				t.Errorf("looks again after %v", result.RequeueAfter)
+			}
+			w.atRest()
+		})
+	}
+}

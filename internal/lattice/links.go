@@ -64,7 +64,7 @@ func (d *DeleteLink) UnmarshalJSON(data []byte) error {
 
 // Key of the link that is meant.
 func (d DeleteLink) Key() LinkKey {
-	return LinkKey{SourceID: d.SourceID, Name: d.Name, WitNamespace: d.WitNamespace, WitPackage: d.WitPackage}
+	return LinkKey(d)
 }
 
 // ComponentSpec is the record of a component or provider in the data bucket, key ComponentKey.

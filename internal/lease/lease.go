@@ -77,7 +77,7 @@ func New(c Config) (*Lease, error) {
 
 func (c Config) complete() (Config, error) {
 	if c.Conn == nil || c.Cluster == "" || c.Lattice == "" {
-		return c, errors.New("Conn, Cluster and Lattice are required")
+		return c, errors.New("a lease needs a connection, a cluster and a lattice")
 	}
 	if c.Holder == "" {
 		c.Holder = rand.Text()

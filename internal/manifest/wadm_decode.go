@@ -30,7 +30,8 @@ func DecodeWadm(contentType string, data []byte) (*v1beta1.Application, error) {
 		return fromDocument(decodeYAML(data))
 	case "":
 	default:
-		return nil, fmt.Errorf("Unsupported content type %s given. Wadm supports YAML and JSON", contentType) //nolint:staticcheck // wadm's text
+		//lint:ignore ST1005 wadm's text
+		return nil, fmt.Errorf("Unsupported content type %s given. Wadm supports YAML and JSON", contentType)
 	}
 	app, yamlErr := fromDocument(decodeYAML(data))
 	if yamlErr == nil {

@@ -17,6 +17,7 @@ func (s *session) planApp(a *appState) {
 		}
 		return
 	}
+	s.owner.plans.Add(1)
 	now, unit := time.Now(), unitKey{app: a.key}
 	a.outcome = scaler.Plan(scaler.Want{Model: a.model, Retired: a.retired, Keep: s.keepFor(a)}, s.seen)
 	s.satisfied(unit, a.outcome.Commands, now)

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -27,10 +26,8 @@ type api struct {
 	serial    int
 	writes    int
 	notSynced bool
-	// lag is how late the cache hears of changes.
-	lag    time.Duration
-	events []string
-	held   bool
+	events    []string
+	held      bool
 }
 
 func newAPI() *api {

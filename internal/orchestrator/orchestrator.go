@@ -12,6 +12,7 @@ type Orchestrator struct {
 	config  Config
 	orphans atomic.Pointer[[]scaler.Orphan]
 	leading atomic.Bool
+	plans   atomic.Uint64
 }
 
 // New makes an orchestrator; it does nothing before Run.
@@ -38,6 +39,9 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 
 // Leading says whether this process acts on the lattice.
 func (o *Orchestrator) Leading() bool { return o.leading.Load() }
+
+// Plans is how often an application was planned, in all terms of leadership.
+func (o *Orchestrator) Plans() uint64 { return o.plans.Load() }
 
 // Orphans is what ran, at the last look, in the name of applications that nobody knows. It is never stopped.
 func (o *Orchestrator) Orphans() []scaler.Orphan {

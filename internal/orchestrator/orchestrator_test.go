@@ -40,6 +40,30 @@ func TestConverges(t *testing.T) {
 	})
 }
 
+// News cost a look at the applications they concern, and a heartbeat that says nothing new costs none.
+func TestCost(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(w.ctx, "NA", nil)
+		w.start(w.ctx, "NB", nil)
+		w.orchestrate()
+		w.pass(time.Second)
+		for _, name := range []string{"hello", "two", "three"} {
+			w.apply(w.yaml(strings.Replace(hello, "name: hello", "name: "+name, 1)))
+		}
+		w.pass(time.Minute)
+		before := w.o.Plans()
+		w.pass(time.Hour)
+		if n := w.o.Plans() - before; n != 0 {
+			t.Errorf("an hour of heartbeats cost %d plans", n)
+		}
+		w.apply(w.yaml(strings.Replace(hello, "instances: 4", "instances: 6", 1)))
+		w.pass(time.Minute)
+		if n := w.o.Plans() - before; n == 0 || n > 8 {
+			t.Errorf("a change of one application of three cost %d plans", n)
+		}
+	})
+}
+
 // sortWithin sorts within groups of the given sizes: commands of one stage come in any order.
 func sortWithin(list []string, sizes []int) {
 	at := 0

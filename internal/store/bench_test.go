@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,13 +63,23 @@ func BenchmarkUpdateSequential(b *testing.B) {
 		b.Run(kind, func(b *testing.B) {
 			o := benchStore(b, kind)
 			key := createBig(b, o, "ns", "one")
+			var all []time.Duration
 			for n := 0; b.Loop(); n++ {
+				began := time.Now()
 				if err := touch(context.Background(), o, key, n); err != nil {
 					b.Fatal(err)
 				}
+				all = append(all, time.Since(began))
 			}
+			reportPercentiles(b, all)
 		})
 	}
+}
+
+func reportPercentiles(b *testing.B, all []time.Duration) {
+	slices.Sort(all)
+	b.ReportMetric(all[len(all)/2].Seconds()*1e3, "p50-ms")
+	b.ReportMetric(all[len(all)*99/100].Seconds()*1e3, "p99-ms")
 }
 
 // BenchmarkUpdate32: 32 clients change an object each.
@@ -81,16 +93,26 @@ func BenchmarkUpdate32(b *testing.B) {
 				keys[i] = createBig(b, o, "ns", fmt.Sprint("p", i))
 			}
 			b.SetParallelism(16) // times GOMAXPROCS, which is 2 where the numbers of docs/spec/store.md come from
+			var mu sync.Mutex
+			var all []time.Duration
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				key := keys[int(client.Add(1))%len(keys)]
+				var mine []time.Duration
 				for n := 0; pb.Next(); n++ {
+					began := time.Now()
 					if err := touch(context.Background(), o, key, n); err != nil {
 						b.Error(err)
 						return
 					}
+					mine = append(mine, time.Since(began))
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, mine...)
 			})
+			b.ReportMetric(float64(len(all))/b.Elapsed().Seconds(), "writes/s")
+			reportPercentiles(b, all)
 		})
 	}
 }

@@ -172,7 +172,9 @@ func checkStored(o *objects) storagetesting.KeyValidation {
 			t.Fatalf("expecting successful decode of object from %s: %v", last.data, err)
 		}
 		pod := decoded.(*example.Pod)
+		//lint:ignore SA1019 the suite of k8s.io/apiserver checks the field too
 		if pod.ResourceVersion != "" || pod.SelfLink != "" {
+			//lint:ignore SA1019 as above
 			t.Errorf("stored object has resource version %q and self link %q", pod.ResourceVersion, pod.SelfLink)
 		}
 	}

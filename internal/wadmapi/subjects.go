@@ -21,7 +21,8 @@ const (
 	statusSubjectFormat = "wadm.status.%s.%s"
 )
 
-var errExtraParts = errors.New("Found extra components of subject, ensure your manifest name consists of only alphanumeric characters, dashes, and underscores.") //nolint:staticcheck // wadm's text
+//lint:ignore ST1005 wadm's text
+var errExtraParts = errors.New("Found extra components of subject, ensure your manifest name consists of only alphanumeric characters, dashes, and underscores.")
 
 // call is a subject taken apart: the operation and the application's name, where one is given.
 type call struct {
@@ -36,14 +37,16 @@ func (s subjects) list() string { return s.base + "." + category + ".list" }
 
 // parse takes a subject of this lattice apart. The error is the message of the reply.
 func (s subjects) parse(subject string) (call, error) {
-	unsupported := fmt.Errorf("Unsupported subject: %s", subject) //nolint:staticcheck // wadm's text
+	//lint:ignore ST1005 wadm's text
+	unsupported := fmt.Errorf("Unsupported subject: %s", subject)
 	tail, ok := strings.CutPrefix(subject, s.base+".")
 	if !ok {
 		return call{}, unsupported
 	}
 	parts := strings.Split(tail, ".")
 	if len(parts) > 3 {
-		return call{}, fmt.Errorf("Invalid subject: %w", errExtraParts) //nolint:staticcheck // wadm's text
+		//lint:ignore ST1005 wadm's text
+		return call{}, fmt.Errorf("Invalid subject: %w", errExtraParts)
 	}
 	if len(parts) < 2 || parts[0] != category {
 		return call{}, unsupported

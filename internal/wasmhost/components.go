@@ -54,7 +54,7 @@ func (h *Host) scaleComponent(ctx context.Context, _ string, body []byte) (latti
 		message = lattice.MessageOtherRef(running.ref, command.ComponentRef, command.AllowUpdate)
 	}
 	h.tasks.run(command.ComponentID, func() {
-		if err := h.scale(ctx, command); err != nil {
+		if err := h.scale(ctx, command); err != nil && ctx.Err() == nil {
 			h.log.Error(err, "A component could not be scaled", "component", command.ComponentID, "image", command.ComponentRef)
 			h.emit(lattice.ComponentScaleFailed{ComponentID: command.ComponentID, HostID: h.id, ImageRef: command.ComponentRef,
 				Annotations: orEmpty(command.Annotations), MaxInstances: command.Count, Error: err.Error()})

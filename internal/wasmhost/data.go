@@ -24,6 +24,7 @@ const (
 // latticeData is the host's view of the two buckets that all hosts of a lattice share.
 type latticeData struct {
 	log     logr.Logger
+	conn    *nats.Conn
 	specs   jetstream.KeyValue
 	configs jetstream.KeyValue
 	// changed is told of every new revision of a component's or provider's specification.
@@ -49,7 +50,7 @@ func openData(ctx context.Context, conn *nats.Conn, name, domain string, log log
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	d := &latticeData{
-		log: log, changed: func(string, lattice.ComponentSpec) {},
+		log: log, conn: conn, changed: func(string, lattice.ComponentSpec) {},
 		links: map[string][]lattice.Link{}, claims: map[string]lattice.Claims{}, named: map[string]namedConfig{},
 	}
 	for _, b := range []struct {
@@ -82,46 +83,6 @@ func openBucket(ctx context.Context, js jetstream.JetStream, bucket string) (jet
 		case <-time.After(openRetry):
 		case <-ctx.Done():
 			return nil, err
-		}
-	}
-}
-
-// start reads both buckets and follows them until ctx ends.
-func (d *latticeData) start(ctx context.Context) error {
-	if err := follow(ctx, d.specs, d.applySpec); err != nil {
-		return fmt.Errorf("watch the lattice's data: %w", err)
-	}
-	if err := follow(ctx, d.configs, d.applyConfig); err != nil {
-		return fmt.Errorf("watch the lattice's configuration: %w", err)
-	}
-	return nil
-}
-
-// follow returns once what is there now has been applied.
-func follow(ctx context.Context, kv jetstream.KeyValue, apply func(jetstream.KeyValueEntry)) error {
-	watcher, err := kv.WatchAll(ctx)
-	if err != nil {
-		return err
-	}
-	for {
-		select {
-		case entry, open := <-watcher.Updates():
-			if !open {
-				return errors.New("the watch ended")
-			}
-			if entry == nil {
-				go func() {
-					for entry := range watcher.Updates() {
-						if entry != nil {
-							apply(entry)
-						}
-					}
-				}()
-				return nil
-			}
-			apply(entry)
-		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
 }

@@ -63,7 +63,13 @@ func (l *logLines) contains(text string) bool {
 // newWorld starts everything; change may alter the host's configuration.
 func newWorld(t *testing.T, change func(*wasmhost.Config)) *world {
 	t.Helper()
-	w := &world{t: t, url: natsd.Run(t, natsd.Options{}).ClientURL(), log: &logLines{}}
+	return joinWorld(t, natsd.Run(t, natsd.Options{}).ClientURL(), change)
+}
+
+// joinWorld is newWorld on a server that the test runs itself.
+func joinWorld(t *testing.T, url string, change func(*wasmhost.Config)) *world {
+	t.Helper()
+	w := &world{t: t, url: url, log: &logLines{}}
 	var err error
 	if w.conn, err = natsconn.Connect(t.Context(), natsconn.Config{URLs: []string{w.url}}); err != nil {
 		t.Fatal(err)

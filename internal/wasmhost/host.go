@@ -147,7 +147,12 @@ func (h *Host) shutdown(deadline time.Duration, cancel func(), subscriptions []*
 		_ = s.Unsubscribe() // fails only without a connection, and then nothing comes in
 	}
 	handled := make(chan struct{})
-	go func() { h.groups.Wait(); h.tasks.wait(); close(handled) }()
+	go func() {
+		h.groups.Wait()
+		cancel() // fetching and compiling for a host that ends is in vain
+		h.tasks.wait()
+		close(handled)
+	}()
 	var failed error
 	select {
 	case <-handled:

@@ -71,14 +71,13 @@ func checkAddress(address string) error {
 
 // listenSettings describe one listener; equal ones need not be opened again.
 type listenSettings struct {
-	address          string
-	cacheControl     string
-	readonly         bool
-	timeout          time.Duration
-	certFile         string
-	keyFile          string
-	cors             corsSettings
-	disableKeepAlive bool
+	address      string
+	cacheControl string
+	readonly     bool
+	timeout      time.Duration
+	certFile     string
+	keyFile      string
+	cors         corsSettings
 }
 
 // listenJSON is the form of config_json and config_b64.
@@ -168,7 +167,8 @@ func fromJSON(values map[string]string) (*listenSettings, error) {
 func fromStrings(values map[string]string) (*listenSettings, error) {
 	if port, ok := values["port"]; ok { // checked and otherwise ignored, as upstream does
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return nil, fmt.Errorf("Invalid port: %s", port) //nolint:staticcheck // upstream's text
+			//lint:ignore ST1005 upstream's text
+			return nil, fmt.Errorf("Invalid port: %s", port)
 		}
 	}
 	s := &listenSettings{address: values["address"], cacheControl: values["cache_control"],

@@ -34,16 +34,16 @@ type Settings struct {
 
 // raw holds the settings as they were given.
 type raw struct {
-	logLevel, lattice, controlPrefix, jsDomain, seed, admin                      string
-	natsHost, natsPort, natsJWT, natsSeed, natsCreds                             string
-	ctlHost, ctlPort, ctlJWT, ctlSeed, ctlCreds                                  string
-	rpcHost, rpcPort, rpcJWT, rpcSeed, rpcCreds                                  string
-	structured, ctlTLS, rpcTLS, allowFile, allowLatest                           bool
-	labels, insecure, caPaths, features                                          list
-	ociRegistry, ociUser, ociPassword, mirrors, cacheDir                         string
-	heartbeat, shutdownMS, rpcTimeoutMS, executionMS, memory, size, count, cores uint64
-	waitMS                                                                       uint64
-	componentAuction, providerAuction                                            bool
+	logLevel, lattice, controlPrefix, jsDomain, seed, admin        string
+	natsHost, natsPort, natsJWT, natsSeed, natsCreds               string
+	ctlHost, ctlPort, ctlJWT, ctlSeed, ctlCreds                    string
+	rpcHost, rpcPort, rpcJWT, rpcSeed, rpcCreds                    string
+	structured, ctlTLS, rpcTLS, allowFile, allowLatest             bool
+	labels, insecure, caPaths, features                            list
+	ociRegistry, ociUser, ociPassword, mirrors, cacheDir           string
+	heartbeat, shutdownMS, executionMS, memory, size, count, cores uint64
+	waitMS                                                         uint64
+	componentAuction, providerAuction                              bool
 }
 
 type list []string

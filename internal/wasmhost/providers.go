@@ -46,7 +46,7 @@ func (h *Host) startProvider(ctx context.Context, _ string, body []byte) (lattic
 		return refused(lattice.MessageProviderRunning)
 	}
 	h.tasks.run("provider "+command.ProviderID, func() {
-		if err := h.launch(ctx, command); err != nil {
+		if err := h.launch(ctx, command); err != nil && ctx.Err() == nil {
 			h.log.Error(err, "A provider could not be started", "provider", command.ProviderID, "image", command.ProviderRef)
 			h.emit(lattice.ProviderStartFailed{ProviderID: command.ProviderID, ProviderRef: command.ProviderRef, HostID: h.id,
 				Error: err.Error(), LinkName: lattice.DefaultLinkName})

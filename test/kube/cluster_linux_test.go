@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/trellis-operator/trellis/test/kube/internal/state"
 )
 
@@ -115,10 +117,28 @@ func testRepair(t *testing.T, kube runner) {
 	}
 	kube.run(t, "up")
 	expectAnswer(t, kube, serviceAddress(t, kube), "from the first")
+	breakNetwork(t, kube)
 	// The node's programs are looked after by the node itself.
 	kube.run(t, "node-exec", "/bin/sh", "-c", "for f in /proc/[0-9]*; do case $(cat $f/comm) in kubelet|containerd|kube-proxy) kill -9 ${f#/proc/};; esac; done")
 	kube.run(t, "kubectl", "-n", "probe", "delete", "pod", "-l", "app=first", "--wait=false")
 	expectAnswer(t, kube, serviceAddress(t, kube), "from the first")
+}
+
+// breakNetwork switches the node's cable off, then removes it, then the bridge.
+func breakNetwork(t *testing.T, kube runner) {
+	for what, damage := range map[string]func(netlink.Link) error{
+		"trellis-n1 down": netlink.LinkSetDown, "trellis-n1 removed": netlink.LinkDel, "trellis0 removed": netlink.LinkDel,
+	} {
+		link, err := netlink.LinkByName(strings.Fields(what)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := damage(link); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		kube.run(t, "up")
+		expectAnswer(t, kube, serviceAddress(t, kube), "from the first")
+	}
 }
 
 func kill(t *testing.T, kube runner, part string) {
@@ -135,7 +155,7 @@ func kill(t *testing.T, kube runner, part string) {
 
 // testKilledUp kills "up" at several moments; the next one must get there.
 func testKilledUp(t *testing.T, kube runner) {
-	for _, after := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond, time.Second, 3 * time.Second, 6 * time.Second} {
+	for _, after := range []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, 150 * time.Millisecond, 200 * time.Millisecond, time.Second, 3 * time.Second, 6 * time.Second} {
 		command := kube.command(t.Context(), nil, "up")
 		if err := command.Start(); err != nil {
 			t.Fatal(err)

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/natsd":        {},
 	"internal/natskeys":     {},
 	"internal/ociwasm":      {},
+	"internal/registry":     {},
 	"internal/store":        {},
 
 	"internal/manifest":     {"api/oam"},
@@ -58,7 +59,7 @@ var foreign = map[string][]string{
 	"sigs.k8s.io/controller-runtime":         {"internal/apply", "internal/hostgroup", "internal/exposure", "internal/cli"},
 	"github.com/bytecodealliance/":           {"internal/wasmhost"},
 	"github.com/nats-io/nats-server/":        {"internal/natsd"},
-	"github.com/google/go-containerregistry": {"internal/ociwasm", "internal/cli"},
+	"github.com/google/go-containerregistry": {"internal/ociwasm", "internal/registry"},
 	"github.com/nats-io/nats.go": {
 		"internal/store", "internal/ledger", "internal/control", "internal/natsconn", "internal/lease",
 		"internal/wadmapi", "internal/wasmhost", "internal/cli", "internal/helper",

@@ -20,6 +20,11 @@ const (
 	handlerInterface = "wasi:http/incoming-handler@0.2.0" // 0.2.x is found by it too
 	handlerFunction  = "handle"
 
+	// The limit of memory holds for each linear memory, so their number is limited too; a table's element takes 8 bytes.
+	maxMemories      = 8
+	maxTables        = 64
+	maxTableElements = 1 << 20
+
 	// interruptEvery is how long a component computes on after its request is over or its time is up.
 	interruptEvery = 50 * time.Millisecond
 )
@@ -134,8 +139,9 @@ func (c *component) run(ctx context.Context, exchange *wasi.Exchange, call wasmh
 	instance := wasi.NewInstance(ctx, wasi.Host{Config: call.Config, Log: call.Log})
 	defer instance.Close()
 	store := c.engine.wt.NewStore(wt.Options{
-		Data:           instance,
-		Limits:         wt.Limits{MemoryBytes: call.MaxMemory, Instances: call.MaxCoreInstances},
+		Data: instance,
+		Limits: wt.Limits{MemoryBytes: call.MaxMemory, Memories: maxMemories, TableElements: maxTableElements, Tables: maxTables,
+			Instances: call.MaxCoreInstances},
 		Interrupt:      instance.Interrupted,
 		InterruptEvery: interruptEvery,
 	})

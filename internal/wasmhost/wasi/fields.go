@@ -10,10 +10,13 @@ import (
 	"github.com/trellis-operator/trellis/internal/wasmhost/cm"
 )
 
-// maxFieldBytes bounds the names and values of one fields resource.
-const maxFieldBytes = 128 << 10
+const (
+	// maxFieldBytes bounds the names and values of one fields resource, maxAllFieldBytes those of all that a request makes.
+	maxFieldBytes    = 128 << 10
+	maxAllFieldBytes = 4 << 20
+)
 
-var errFieldsTooLarge = errors.New("the component built a set of header fields of more than 128 KiB")
+var errFieldsTooLarge = errors.New("the component built larger sets of header fields than it may: 128 KiB each, 4 MiB together")
 
 // forbidden fields belong to the connection, not to the message: a component neither sees nor sets them.
 func forbidden(name string) bool {
@@ -34,6 +37,7 @@ type field struct {
 type fields struct {
 	list      []field
 	size      int
+	spent     *int // by all fields of the instance; nil for those that the host made
 	immutable bool
 }
 
@@ -45,6 +49,7 @@ func fieldsFrom(h http.Header) *fields {
 			continue
 		}
 		for _, v := range h[name] {
+			f.size += len(lower) + len(v)
 			f.list = append(f.list, field{lower, []byte(v)})
 		}
 	}
@@ -101,17 +106,29 @@ func (f *fields) headerError(name string, values ...[]byte) any {
 
 func (f *fields) add(name string, values ...[]byte) error {
 	for _, v := range values {
-		f.size += len(name) + len(v)
-		if f.size > maxFieldBytes {
-			return errFieldsTooLarge
+		if err := f.spend(len(name) + len(v)); err != nil {
+			return err
 		}
 		f.list = append(f.list, field{strings.ToLower(name), v})
 	}
 	return nil
 }
 
-func (f *fields) clone() *fields {
-	return &fields{list: append([]field(nil), f.list...), size: f.size}
+func (f *fields) spend(n int) error {
+	f.size += n
+	if f.spent != nil {
+		*f.spent += n
+	}
+	if f.size > maxFieldBytes || f.spent != nil && *f.spent > maxAllFieldBytes {
+		return errFieldsTooLarge
+	}
+	return nil
+}
+
+// clone is a set of the component's own, paid for by it.
+func (f *fields) clone(in *Instance) (*fields, error) {
+	c := &fields{list: append([]field(nil), f.list...), spent: &in.fieldBytes}
+	return c, c.spend(f.size)
 }
 
 func fieldFunctions() map[string]Func {
@@ -126,7 +143,7 @@ func fieldFunctions() map[string]Func {
 	}
 	lower := func(v any) string { return strings.ToLower(v.(string)) }
 	return map[string]Func{
-		"[constructor]fields":      func(in *Instance, _ []any) (any, error) { return in.owned(KindFields, &fields{}) },
+		"[constructor]fields":      func(in *Instance, _ []any) (any, error) { return in.owned(KindFields, &fields{spent: &in.fieldBytes}) },
 		"[static]fields.from-list": fieldsFromList,
 		"[method]fields.get":       on(func(_ *Instance, f *fields, args []any) (any, error) { return f.get(lower(args[1])), nil }),
 		"[method]fields.has": on(func(_ *Instance, f *fields, args []any) (any, error) {
@@ -148,7 +165,13 @@ func fieldFunctions() map[string]Func {
 			}
 			return list, nil
 		}),
-		"[method]fields.clone": on(func(in *Instance, f *fields, _ []any) (any, error) { return in.owned(KindFields, f.clone()) }),
+		"[method]fields.clone": on(func(in *Instance, f *fields, _ []any) (any, error) {
+			c, err := f.clone(in)
+			if err != nil {
+				return nil, err
+			}
+			return in.owned(KindFields, c)
+		}),
 	}
 }
 
@@ -157,7 +180,7 @@ func fieldsFromList(in *Instance, args []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fields{}
+	f := &fields{spent: &in.fieldBytes}
 	for _, item := range items {
 		pair := item.(cm.Tuple)
 		v, err := cm.Bytes(pair[1])

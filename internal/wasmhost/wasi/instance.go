@@ -31,8 +31,10 @@ type Instance struct {
 	started  time.Time
 	table    table
 	exchange *Exchange
-	stdout   lineLog
-	stderr   lineLog
+	// fieldBytes is what all fields of the component took so far.
+	fieldBytes int
+	stdout     lineLog
+	stderr     lineLog
 }
 
 // NewInstance returns the state of an instance that lives until ctx is done.

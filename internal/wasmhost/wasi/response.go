@@ -70,8 +70,7 @@ func responseFunctions() map[string]Func {
 			if err != nil {
 				return nil, err
 			}
-			head = head.clone()
-			head.immutable = true
+			head.immutable = true // its handle is gone: nobody can change it any more
 			return in.owned(KindOutgoingResponse, &outgoingResponse{status: 200, head: head})
 		},
 		"[method]outgoing-response.status-code": on(func(_ *Instance, r *outgoingResponse, _ []any) (any, error) {

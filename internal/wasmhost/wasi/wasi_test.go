@@ -88,6 +88,16 @@ func TestFields(t *testing.T) {
 	if _, err := g.call(types+"[method]fields.append", f, "x-big", bytes.Repeat([]byte("x"), maxFieldBytes)); !errors.Is(err, errFieldsTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
+	big := bytes.Repeat([]byte("x"), maxFieldBytes-10)
+	for n := 0; ; n++ {
+		_, err := g.call(types+"[method]fields.append", g.must(types+"[constructor]fields"), "x", big)
+		if errors.Is(err, errFieldsTooLarge) {
+			break
+		}
+		if err != nil || n > maxAllFieldBytes/len(big) {
+			t.Fatalf("after %d of %d bytes: %v", n, len(big), err)
+		}
+	}
 }
 
 // TestTable: a number that a component should not have is never somebody else's thing.

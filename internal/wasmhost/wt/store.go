@@ -15,10 +15,12 @@ import (
 
 // Limits bound what one instance may use; zero means wasmtime's own bound.
 type Limits struct {
-	MemoryBytes int64
-	Tables      int64
-	Instances   int64
-	Memories    int64
+	// MemoryBytes is for each linear memory, TableElements for each table.
+	MemoryBytes   int64
+	TableElements int64
+	Tables        int64
+	Instances     int64
+	Memories      int64
 }
 
 // Options configure a Store.
@@ -51,7 +53,7 @@ func (e *Engine) NewStore(o Options) *Store {
 	s.ptr = C.tw_store_new(e.ptr, C.uintptr_t(s.handle))
 	s.context = C.wasmtime_store_context(s.ptr)
 	l := o.Limits
-	C.wasmtime_store_limiter(s.ptr, orNone(l.MemoryBytes), orNone(0), orNone(l.Instances), orNone(l.Tables), orNone(l.Memories))
+	C.wasmtime_store_limiter(s.ptr, orNone(l.MemoryBytes), orNone(l.TableElements), orNone(l.Instances), orNone(l.Tables), orNone(l.Memories))
 	C.wasmtime_context_set_epoch_deadline(s.context, s.ticks)
 	return s
 }

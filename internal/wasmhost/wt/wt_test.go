@@ -220,6 +220,11 @@ func TestLimits(t *testing.T) {
 	if err := run(t, e, looping("unreachable"), wt.Options{Limits: wt.Limits{MemoryBytes: 1}}, nil); err == nil || !strings.Contains(err.Error(), "memory") {
 		t.Errorf("a component that starts with more memory than it may have: %v", err)
 	}
+	table := strings.Replace(looping("(if (i32.ne (table.grow (ref.null func) (i32.const 1000000)) (i32.const -1)) (then unreachable))"),
+		"(memory 1)", "(table 1 funcref)", 1)
+	if err := run(t, e, table, wt.Options{Limits: wt.Limits{TableElements: 1000}}, nil); err != nil {
+		t.Errorf("a table growing beyond the limit must be refused: %v", err)
+	}
 	deep := `(call $f)`
 	err = run(t, e, strings.Replace(looping(deep), `(func (export "run")`, `(func $f (call $f)) (func (export "run")`, 1), wt.Options{}, nil)
 	if err == nil || len(err.Error()) > 5000 {

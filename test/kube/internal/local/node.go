@@ -41,8 +41,13 @@ func (c *Cluster) ensureNode(ctx context.Context, n int) error {
 		Env:        []string{"TRELLIS_KUBE_CONFIG=" + digest(content)},
 		CloneFlags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 	})
-	if err != nil || (!started && network.Plugged(n)) {
+	if err != nil {
 		return err
+	}
+	if !started {
+		if plugged, err := network.Replug(n); err != nil || plugged {
+			return err
+		}
 	}
 	return network.Plug(n, record.PID)
 }

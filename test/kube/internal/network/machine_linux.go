@@ -74,10 +74,25 @@ func Plug(n, pid int) error {
 	return netlink.LinkSetUp(veth)
 }
 
-// Plugged tells whether the n-th node's cable is there.
-func Plugged(n int) bool {
-	_, err := netlink.LinkByName(VethMachine(n))
-	return err == nil
+// Replug completes the n-th node's cable: a run may have died between making
+// it and switching it on, or the bridge may be new. It returns false when
+// there is no cable.
+func Replug(n int) (bool, error) {
+	cable, err := netlink.LinkByName(VethMachine(n))
+	if isMissing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	bridge, err := netlink.LinkByName(Bridge)
+	if err != nil {
+		return false, err
+	}
+	if err := netlink.LinkSetMaster(cable, bridge); err != nil {
+		return false, fmt.Errorf("the link %s cannot be connected: %w", VethMachine(n), err)
+	}
+	return true, netlink.LinkSetUp(cable)
 }
 
 // EnsureRoutes sends the Services' addresses to the first node and the pods'

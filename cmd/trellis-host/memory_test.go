@@ -131,3 +131,23 @@ func echo(t *testing.T, p *process, url string, size int64) (most int64, took ti
 	}
 	return most, time.Since(began)
 }
+
+// TestNoLeak: requests leave nothing behind, on the C side neither.
+func TestNoLeak(t *testing.T) {
+	p, _, _, url := hostProcess(t)
+	requests := func(n int) {
+		for range n {
+			if status, _ := get(t, url); status != 200 {
+				t.Fatalf("status %d", status)
+			}
+		}
+	}
+	requests(1000)
+	before := resident(t, p.cmd.Process.Pid)
+	requests(4000)
+	after := resident(t, p.cmd.Process.Pid)
+	t.Logf("%d KiB after 1,000 requests, %d KiB after 5,000", before>>10, after>>10)
+	if after > before+16*mebibyte {
+		t.Errorf("4,000 requests left %d KiB behind", (after-before)>>10)
+	}
+}

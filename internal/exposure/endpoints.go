@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
+	"github.com/trellis-operator/trellis/internal/lattice"
 )
 
 // served is a port with the pods that serve it.
@@ -40,7 +41,7 @@ func hostsOf(p port, view View) []Host {
 		switch {
 		case runsTarget[h.ID]:
 			both = append(both, h)
-		case !p.builtin && h.Labels[BuiltinHTTPLabel] != BuiltinHTTPLocal && len(runsTarget) > 0:
+		case !p.builtin && h.Labels[lattice.LabelHTTPServer] != lattice.HTTPServerLocal && len(runsTarget) > 0:
 			rest = append(rest, h)
 		}
 	}

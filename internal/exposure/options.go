@@ -94,13 +94,6 @@ type Host struct {
 	Labels map[string]string
 }
 
-// BuiltinHTTPLabel on a host says that every HTTP server on it is part of the host, and reaches components of that host
-// only, whatever the image of the provider is called. trellis-host carries it.
-const BuiltinHTTPLabel = "trellis.http-server"
-
-// BuiltinHTTPLocal is the value of BuiltinHTTPLabel.
-const BuiltinHTTPLocal = "local"
-
 // Dialer finds out whether a port answers. *net.Dialer is one.
 type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)

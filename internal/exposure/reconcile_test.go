@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
+	"github.com/trellis-operator/trellis/internal/lattice"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -250,7 +251,7 @@ func TestReconcile_EndpointsFollowWhatRuns(t *testing.T) {
 	w.reconcile()
 	w.expect("10.0.0.2:8080 [fd00::2]:8080", "True/Exposed")
 	local := hostOf("hosts-1")
-	local.Labels[BuiltinHTTPLabel] = BuiltinHTTPLocal
+	local.Labels[lattice.LabelHTTPServer] = lattice.HTTPServerLocal
 	w.view.hosts[id] = []Host{local} // trellis-host does not
 	w.reconcile()
 	w.expect("", "False/NoEndpoints")

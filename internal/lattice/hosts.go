@@ -83,6 +83,10 @@ const (
 	LabelArch     = "hostcore.arch"
 	LabelOS       = "hostcore.os"
 	LabelOSFamily = "hostcore.osfamily"
+	// LabelHTTPServer with the value HTTPServerLocal says that every HTTP server on the host is part of it, and reaches
+	// components of that host only, whatever the image of the provider is called. trellis-host carries it.
+	LabelHTTPServer = "trellis.http-server"
+	HTTPServerLocal = "local"
 	// ReservedLabelPrefix is refused in label puts, in any case.
 	ReservedLabelPrefix = "hostcore."
 )

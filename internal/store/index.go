@@ -159,8 +159,8 @@ func (x *index) add(at location, m incoming) *history {
 
 func (x *index) applyCompact(m incoming) {
 	var record compactRecord
-	if err := json.Unmarshal(m.body, &record); err != nil {
-		return // a later release's; it compacts for itself
+	if err := json.Unmarshal(m.body, &record); err != nil || record.Revision >= m.seq {
+		return // nobody of ours wrote that
 	}
 	x.record = m.seq
 	x.compact(record.Revision)

@@ -57,6 +57,8 @@ func (f *follower) begin(ctx context.Context) error {
 				return nil
 			}
 			f.apply(entry)
+		case <-f.connected:
+			return errWatchEnded
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -197,7 +197,10 @@ func detectedLabels() map[string]string {
 	if runtime.GOOS == "windows" {
 		family = "windows"
 	}
-	return map[string]string{lattice.LabelArch: arch, lattice.LabelOS: system, lattice.LabelOSFamily: family}
+	return map[string]string{
+		lattice.LabelArch: arch, lattice.LabelOS: system, lattice.LabelOSFamily: family,
+		lattice.LabelHTTPServer: lattice.HTTPServerLocal,
+	}
 }
 
 func friendlyName() string {

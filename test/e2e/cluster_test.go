@@ -2,16 +2,14 @@
 
 // Package e2e holds the scenarios on a real cluster: real kubectl, the real chart, real components. They run against the
 // cluster that KUBECONFIG names, with Trellis installed and the example's component in its registry; `make test` brings
-// all that up.
+// all that up. Every test has a namespace, an application name and a port of its own, because all host groups share one
+// lattice; and none minds what else runs in the cluster.
 package e2e
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +22,8 @@ const (
 	// system is the namespace that the chart is installed in.
 	system   = "trellis-system"
 	interval = 200 * time.Millisecond
+
+	namespaceManifest = "apiVersion: v1\nkind: Namespace\nmetadata:\n  generateName: e2e-\n"
 )
 
 func TestMain(m *testing.M) {
@@ -47,13 +47,18 @@ func root(t *testing.T) string {
 // try runs kubectl and returns what it printed on stdout; the error carries stderr.
 func try(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	return run(t.Context(), filepath.Join(root(t), "bin", "kubectl"), stdin, args...)
+}
+
+// run runs a program for two minutes at most.
+func run(ctx context.Context, program, stdin string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(root(t), "bin", "kubectl"), args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+		return stdout.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return stdout.String(), nil
 }
@@ -68,6 +73,14 @@ func kubectl(t *testing.T, args ...string) string {
 	return out
 }
 
+// kubectlInCleanup is kubectl for the end of a test, when its context has ended already.
+func kubectlInCleanup(t *testing.T, args ...string) {
+	t.Helper()
+	if _, err := run(context.Background(), filepath.Join(root(t), "bin", "kubectl"), "", args...); err != nil {
+		t.Error(err)
+	}
+}
+
 // apply applies a manifest given as text.
 func apply(t *testing.T, namespace, manifest string) {
 	t.Helper()
@@ -76,33 +89,39 @@ func apply(t *testing.T, namespace, manifest string) {
 	}
 }
 
-// eventually calls f until it returns nil; the last error is the failure when the deadline comes first.
-func eventually(t *testing.T, within time.Duration, what string, f func() error) {
-	t.Helper()
-	began := time.Now()
-	deadline := time.NewTimer(within)
+// within calls f until it returns nil or the time is over; the error is the last one.
+func within(limit time.Duration, f func() error) error {
+	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		err := f()
 		if err == nil {
-			t.Logf("%s: after %s", what, time.Since(began).Round(10*time.Millisecond))
-			return
+			return nil
 		}
 		select {
 		case <-deadline.C:
-			t.Fatalf("%s: not within %s: %v", what, within, err)
+			return fmt.Errorf("not within %s: %w", limit, err)
 		case <-tick.C:
 		}
 	}
 }
 
+// eventually is within, and ends the test where it fails.
+func eventually(t *testing.T, limit time.Duration, what string, f func() error) {
+	t.Helper()
+	began := time.Now()
+	if err := within(limit, f); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	t.Logf("%s: after %s", what, time.Since(began).Round(10*time.Millisecond))
+}
+
 // makeNamespace makes a namespace with a generated name and deletes it at the end of the test.
 func makeNamespace(t *testing.T) string {
 	t.Helper()
-	out := kubectl(t, "create", "-o", "name", "-f", writeFile(t, "apiVersion: v1\nkind: Namespace\nmetadata:\n  generateName: e2e-\n"))
-	name := strings.TrimSpace(strings.TrimPrefix(out, "namespace/"))
+	name := kubectl(t, "create", "-o", "jsonpath={.metadata.name}", "-f", writeFile(t, namespaceManifest))
 	t.Cleanup(func() {
 		kubectlInCleanup(t, "delete", "namespace", name, "--ignore-not-found", "--timeout=90s")
 	})
@@ -116,47 +135,4 @@ func writeFile(t *testing.T, content string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// get asks an address over HTTP and returns status and body.
-func get(ctx context.Context, url string) (int, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, "", err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	return response.StatusCode, string(body), err
-}
-
-// answers says whether an address answers 200 with a body.
-func answers(t *testing.T, url, want string) error {
-	t.Helper()
-	status, body, err := get(t.Context(), url)
-	if err != nil {
-		return err
-	}
-	if status != http.StatusOK || strings.TrimSpace(body) != want {
-		return fmt.Errorf("GET %s = %d %q; want 200 %q", url, status, body, want)
-	}
-	return nil
-}
-
-// serviceURL is the address of an application's Service from outside pods.
-func serviceURL(t *testing.T, namespace, name string) (string, error) {
-	t.Helper()
-	ip, err := try(t, "", "get", "service", name, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[?(@.name=='http')].port}")
-	if err != nil {
-		return "", err
-	}
-	if strings.HasPrefix(ip, ":") || strings.HasSuffix(ip, ":") {
-		return "", errors.New("the Service has no address yet: " + ip)
-	}
-	return "http://" + ip + "/", nil
 }

@@ -4,91 +4,132 @@ package e2e
 
 import (
 	"fmt"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// hello applies the example into a new namespace and returns the namespace once the application answers.
-func hello(t *testing.T) (namespace, url string) {
-	t.Helper()
-	namespace = makeNamespace(t)
-	kubectl(t, "apply", "-n", namespace, "-f", filepath.Join(root(t), "examples/hello/hostconfig.yaml"))
-	kubectl(t, "apply", "-n", namespace, "-f", filepath.Join(root(t), "examples/hello/application.yaml"))
-	eventually(t, 90*time.Second, "hello world answers through its Service", func() (err error) {
-		if url, err = serviceURL(t, namespace, "hello"); err != nil {
-			return err
-		}
-		return answers(t, url, "Hello from Wasm!")
-	})
-	return namespace, url
-}
-
 func TestHello(t *testing.T) {
-	namespace, url := hello(t)
+	a := newApplication(t, "application.yaml").deploy(t)
 
-	t.Run("the application says so", func(t *testing.T) {
-		kubectl(t, "wait", "-n", namespace, "application/hello", "--for=condition=Ready", "--timeout=30s")
-		kubectl(t, "wait", "-n", namespace, "whc/hosts", "--for=condition=Ready", "--timeout=30s")
+	t.Run("status says so", func(t *testing.T) { a.awaitReady(t) })
+	t.Run("the Service answers pods", func(t *testing.T) {
+		askFromPod(t, a.namespace, fmt.Sprintf("http://%s.%s.svc.cluster.local:%d/", a.name, a.namespace, a.port))
 	})
-	t.Run("a second apply changes no generation", func(t *testing.T) { applyTwice(t, namespace) })
 	t.Run("a config change changes the answer", func(t *testing.T) {
-		changeGreeting(t, namespace, "Bonjour")
-		eventually(t, 30*time.Second, "the new greeting", func() error { return answers(t, url, "Bonjour") })
+		apply(t, a.namespace, a.greeting("Bonjour"))
+		a.awaitAnswer(t, 30*time.Second, "Bonjour")
+		apply(t, a.namespace, a.greeting("Buongiorno"))
+		a.awaitAnswer(t, 30*time.Second, "Buongiorno")
+		apply(t, a.namespace, a.text)
+		a.awaitAnswer(t, 30*time.Second, "Hello from Wasm!")
 	})
-	t.Run("host group 1 to 3 to 1", func(t *testing.T) { scaleGroup(t, namespace, url) })
+	t.Run("host group 1 to 3 to 1", func(t *testing.T) {
+		for _, replicas := range []int{3, 1} {
+			a.scale(t, replicas)
+			a.awaitEndpoints(t, 90*time.Second, replicas)
+			a.awaitAnswer(t, 10*time.Second, "Hello from Wasm!")
+		}
+		a.awaitReady(t)
+	})
 	t.Run("delete", func(t *testing.T) {
-		kubectl(t, "delete", "application", "hello", "-n", namespace, "--timeout=30s")
-		eventually(t, 30*time.Second, "the Service is gone", func() error {
-			out, err := try(t, "", "get", "service,endpointslice", "-n", namespace, "-o", "name", "-l", "app.kubernetes.io/managed-by")
-			if err == nil && strings.TrimSpace(out) != "" {
-				return fmt.Errorf("left: %s", out)
-			}
-			return err
-		})
+		kubectl(t, "delete", "application", a.name, "-n", a.namespace, "--timeout=30s")
+		a.awaitServiceGone(t)
+		awaitNothingLeft(t, a.name)
 	})
 }
 
-func applyTwice(t *testing.T, namespace string) {
-	generation := func() string {
-		return kubectl(t, "get", "-n", namespace, "application/hello", "whc/hosts", "-o", "jsonpath={.items[*].metadata.generation}")
-	}
-	before := generation()
-	for _, file := range []string{"hostconfig.yaml", "application.yaml"} {
-		path := filepath.Join(root(t), "examples/hello", file)
-		kubectl(t, "apply", "-n", namespace, "-f", path)
-		kubectl(t, "apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", path)
-	}
-	if after := generation(); after != before {
-		t.Errorf("generations after a second apply: %s; want %s", after, before)
-	}
+func TestASpreadApplication(t *testing.T) {
+	a := newApplication(t, "application-spread.yaml").deploy(t)
+	a.awaitReady(t)
+	a.scale(t, 3)
+	kubectl(t, "wait", "-n", a.namespace, "whc/hosts", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=60s")
+	a.awaitReady(t)
+	a.awaitAnswer(t, 30*time.Second, "Hello from Wasm!")
+	kubectl(t, "delete", "application", a.name, "-n", a.namespace, "--timeout=30s")
+	a.awaitServiceGone(t)
+	awaitNothingLeft(t, a.name)
 }
 
-// changeGreeting gives the component a configuration, as a user would edit the manifest.
-func changeGreeting(t *testing.T, namespace, greeting string) {
-	t.Helper()
-	patch := fmt.Sprintf(`[{"op":"add","path":"/spec/components/0/properties/config","value":[{"name":"greeting","properties":{"greeting":%q}}]}]`, greeting)
-	kubectl(t, "patch", "application", "hello", "-n", namespace, "--type=json", "-p", patch)
+func TestANamespaceWithAnApplicationIsDeleted(t *testing.T) {
+	a := newApplication(t, "application.yaml").deploy(t)
+	kubectl(t, "delete", "namespace", a.namespace, "--timeout=90s")
+	out := kubectl(t, "get", "applications,applicationrevisions", "-A", "-o", "jsonpath={.items[*].metadata.namespace}")
+	if strings.Contains(out, a.namespace) {
+		t.Errorf("the deleted namespace still has objects: %s", out)
+	}
+	awaitNothingLeft(t, a.name)
 }
 
-func scaleGroup(t *testing.T, namespace, url string) {
-	for _, replicas := range []int{3, 1} {
-		kubectl(t, "patch", "whc", "hosts", "-n", namespace, "--type=merge", "-p", fmt.Sprintf(`{"spec":{"hostReplicas":%d}}`, replicas))
-		eventually(t, 90*time.Second, strconv.Itoa(replicas)+" endpoints", func() error {
-			out, err := try(t, "", "get", "endpointslice", "-n", namespace, "-l", "kubernetes.io/service-name=hello",
-				"-o", "jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].addresses[0]}")
-			if err != nil {
-				return err
-			}
-			if got := len(strings.Fields(out)); got != replicas {
-				return fmt.Errorf("%d ready endpoints: %s", got, out)
-			}
-			return nil
-		})
-		if status, body, err := get(t.Context(), url); err != nil || status != 200 {
-			t.Errorf("after %d replicas: %d %q %v", replicas, status, body, err)
+// A second apply, client side or server side, changes no generation.
+func TestApplyTwice(t *testing.T) {
+	a := newApplication(t, "application.yaml").deploy(t)
+	a.awaitReady(t)
+	generations := func() string {
+		return kubectl(t, "get", "-n", a.namespace, "application/"+a.name, "whc/hosts", "-o", "jsonpath={.items[*].metadata.generation}")
+	}
+	before := generations()
+	file := writeFile(t, a.text)
+	for _, how := range [][]string{
+		{}, {"--server-side", "--force-conflicts"}, {"--server-side"}, {},
+	} {
+		a.hosts(t)
+		out := kubectl(t, append([]string{"apply", "-n", a.namespace, "-f", file}, how...)...)
+		if after := generations(); after != before {
+			t.Errorf("generations after apply %v: %s; want %s (%s)", how, after, before, strings.TrimSpace(out))
+		}
+		if len(how) == 0 && !strings.Contains(out, "unchanged") {
+			t.Errorf("a second apply says %q; want unchanged", out)
 		}
 	}
+}
+
+// awaitReady waits for the conditions that users wait for.
+func (a *application) awaitReady(t *testing.T) {
+	t.Helper()
+	for _, condition := range []string{"application/" + a.name + " Ready", "application/" + a.name + " Exposed", "whc/hosts Ready"} {
+		object, name, _ := strings.Cut(condition, " ")
+		kubectl(t, "wait", "-n", a.namespace, object, "--for=condition="+name, "--timeout=60s")
+	}
+}
+
+func (a *application) awaitServiceGone(t *testing.T) {
+	t.Helper()
+	eventually(t, 30*time.Second, "Service and EndpointSlices are gone", func() error {
+		out, err := try(t, "", "get", "service,endpointslice", "-n", a.namespace, "-o", "name")
+		if err == nil && strings.TrimSpace(out) != "" {
+			return fmt.Errorf("left: %s", out)
+		}
+		return err
+	})
+}
+
+// askFromPod runs the probe of the helper in a pod, which succeeds when the address answers with success.
+func askFromPod(t *testing.T, namespace, url string) {
+	t.Helper()
+	image := kubectl(t, "get", "deployment", "trellis", "-n", system, "-o", "jsonpath={.spec.template.spec.containers[0].image}")
+	apply(t, namespace, fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: ask}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  containers:
+    - name: ask
+      image: %s
+      imagePullPolicy: IfNotPresent
+      command: [/usr/local/bin/trellis-helper, probe, http, %q]
+`, image, url))
+	eventually(t, 30*time.Second, "a pod asks "+url, func() error {
+		phase, err := try(t, "", "get", "pod", "ask", "-n", namespace, "-o", "jsonpath={.status.phase}")
+		if phase == "Failed" {
+			t.Fatalf("%s: %s", url, kubectl(t, "logs", "ask", "-n", namespace))
+		}
+		if err == nil && phase != "Succeeded" {
+			err = fmt.Errorf("the pod is %s", phase)
+		}
+		return err
+	})
+	kubectl(t, "delete", "pod", "ask", "-n", namespace, "--wait=false")
 }

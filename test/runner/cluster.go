@@ -24,6 +24,18 @@ const (
 type cluster struct {
 	env    []string // KUBECONFIG of the cluster
 	images map[string]string
+	// found says that the cluster was there before.
+	found bool
+}
+
+// downUnlessKept takes the cluster away, unless it was there before or is to be looked at.
+func (c *cluster) downUnlessKept(ctx context.Context) error {
+	if c.found || keepCluster() {
+		fmt.Println("the cluster stays; `make down` takes it away")
+		return nil
+	}
+	_, err := c.kube(ctx, "down")
+	return err
 }
 
 func up() []stage {
@@ -59,7 +71,28 @@ func (c *cluster) programs(ctx context.Context) error {
 // chartVersion is what the programs call themselves; the chart has the same.
 const chartVersion = "0.1.0"
 
+// tools builds what the cluster is made of, and returns the environment by which tests find it.
+func (c *cluster) tools(ctx context.Context) ([]string, error) {
+	if _, err := c.kube(ctx, "build"); err != nil {
+		return nil, err
+	}
+	kubernetes, err := c.kube(ctx, "path", "kubernetes")
+	if err != nil {
+		return nil, err
+	}
+	helm, err := c.kube(ctx, "path", "helm")
+	if err != nil {
+		return nil, err
+	}
+	return []string{
+		"KUBEBUILDER_ASSETS=" + strings.TrimSpace(kubernetes), "TRELLIS_HELM=" + strings.TrimSpace(helm) + "/helm",
+	}, nil
+}
+
+// up makes the cluster, or takes the one that runs.
 func (c *cluster) up(ctx context.Context) error {
+	status, err := c.kube(ctx, "status")
+	c.found = err == nil && !strings.Contains(status, "no cluster")
 	out, err := c.kube(ctx, "up")
 	if err != nil {
 		return err

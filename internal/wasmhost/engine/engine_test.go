@@ -305,7 +305,7 @@ func TestCache(t *testing.T) {
 	if again, err := os.ReadFile(path); err != nil || len(again) != len(written) {
 		t.Errorf("the damaged file was not replaced: %d bytes of %d, %v", len(again), len(written), err)
 	}
-	if err := os.Chmod(inner, 0o777); err != nil { //nolint:gosec // that is the point
+	if err := os.Chmod(inner, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := New(Options{CacheDir: dir}); !errors.Is(err, ErrCacheUnsafe) {

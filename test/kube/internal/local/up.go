@@ -87,30 +87,31 @@ func (c *Cluster) start(ctx context.Context) error {
 	return nil
 }
 
-// ready waits for the API, starts what needs it and applies the cluster's own
-// objects, while the images go into the nodes.
+// ready waits for the API and starts what needs it, while the images go into
+// the nodes. The cluster's own objects come after both: a pod whose image is
+// not there yet is tried again only after a minute.
 func (c *Cluster) ready(ctx context.Context) error {
 	images, err := c.systemImages(ctx)
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, together := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := c.apiReady(ctx); err != nil {
+		if err := c.apiReady(together); err != nil {
 			return err
 		}
-		if err := c.startControllers(ctx); err != nil {
-			return err
-		}
-		return c.applyAddons(ctx)
+		return c.startControllers(together)
 	})
 	group.Go(func() error {
 		for n := 1; n <= c.Nodes; n++ {
-			if err := c.containerdReady(ctx, n); err != nil {
+			if err := c.containerdReady(together, n); err != nil {
 				return err
 			}
 		}
-		return c.LoadImages(ctx, images)
+		return c.LoadImages(together, images)
 	})
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return c.applyAddons(ctx)
 }

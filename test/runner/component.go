@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	components   = "test/fixtures/components"
+	jsComponent  = components + "/js/app.wasm"
+	jsSourceName = "package.json package-lock.json build.mjs js/app.js wit"
+)
+
+// javascript builds the JavaScript component from npm packages, once for each content of its sources: the result is
+// kept in the user's cache, which all clones share.
+func javascript(ctx context.Context) error {
+	key, err := contentKey(components, strings.Fields(jsSourceName))
+	if err != nil {
+		return fmt.Errorf("read the sources of the JavaScript component: %w", err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return fmt.Errorf("find the cache of the user: %w; set XDG_CACHE_HOME", err)
+	}
+	kept := filepath.Join(cache, "trellis", "components", key+".wasm")
+	if built, err := os.ReadFile(kept); err == nil {
+		return os.WriteFile(jsComponent, built, 0o644)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the cache: %w", err)
+	}
+	for _, step := range []func(context.Context) error{
+		need("npm"),
+		run("npm", "--prefix", components, "ci", "--no-audit", "--no-fund"),
+		run("npm", "--prefix", components, "run", "build-js"),
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	built, err := os.ReadFile(jsComponent)
+	if err != nil {
+		return fmt.Errorf("read the component that was built: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
+		return fmt.Errorf("make the cache: %w", err)
+	}
+	if err := os.WriteFile(kept+".new", built, 0o644); err != nil {
+		return fmt.Errorf("fill the cache: %w", err)
+	}
+	return os.Rename(kept+".new", kept)
+}
+
+// contentKey is a hash over the names and contents of files, and of all files below folders.
+func contentKey(dir string, names []string) (string, error) {
+	var files []string
+	for _, name := range names {
+		err := filepath.WalkDir(filepath.Join(dir, name), func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.Type().IsRegular() {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	slices.Sort(files)
+	hash := sha256.New()
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "%s %d\n", file, len(content))
+		_, _ = hash.Write(content) // never fails
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:16], nil
+}

@@ -73,7 +73,11 @@ func (s *strategy) PrepareForUpdate(ctx context.Context, obj, existing runtime.O
 	same := sameSpec(&old.Spec, &app.Spec)
 	if !same && !isWash(ctx) {
 		// Kubernetes has the last word: what wash deployed before does not hold back the new spec.
-		delete(app.Annotations, v1beta1.WashDeployedVersionAnnotation)
+		for _, washs := range []string{
+			v1beta1.WashDeployedVersionAnnotation, v1beta1.WashDeletedVersionsAnnotation, v1beta1.WashUndeployedAnnotation,
+		} {
+			delete(app.Annotations, washs)
+		}
 	}
 	app.Generation = old.Generation
 	if !same || wantedLattice(old) != wantedLattice(app) || !sameDeployment(old, app) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/oklog/ulid/v2"
@@ -68,19 +70,22 @@ func (l *lifecycle) settleVersion(ctx context.Context, once *attempt, old, app *
 		app.Status.Version = once.generated
 		return true, nil
 	}
-	app.Status.Version, isNew, err = l.explicitVersion(ctx, app, named, digest)
+	app.Status.Version, isNew, err = l.explicitVersion(ctx, old, app, named, digest)
 	return isNew, err
 }
 
 // explicitVersion decides what a spec is called whose user named it: as the user says if the name is free or means this
 // very content; else wash gets wadm's error, and kubectl `<version>-<hash>` with a warning.
-func (l *lifecycle) explicitVersion(ctx context.Context, app *v1beta1.Application, named, digest string) (string, bool, error) {
+func (l *lifecycle) explicitVersion(ctx context.Context, old, app *v1beta1.Application, named, digest string) (string, bool, error) {
 	found, err := l.revisions.get(ctx, app, named)
 	switch {
 	case errors.Is(err, errNoRevision):
 		return named, true, nil
 	case err != nil:
 		return "", false, err
+	case isWash(ctx) && deletedByWash(old, named):
+		l.revisions.remove(ctx, found)
+		return named, true, nil
 	case isWash(ctx):
 		return "", false, versionExists(app.Name, named)
 	case found.Digest == digest:
@@ -98,6 +103,12 @@ func (l *lifecycle) explicitVersion(ctx context.Context, app *v1beta1.Applicatio
 	default:
 		return "", false, err
 	}
+}
+
+// deletedByWash says whether wash deleted a version while others remained. Its revision is kept until the version is put
+// again: a revision has no owner but the application.
+func deletedByWash(old *v1beta1.Application, version string) bool {
+	return old != nil && slices.Contains(strings.Split(old.Annotations[v1beta1.WashDeletedVersionsAnnotation], ","), version)
 }
 
 // versionExists is wadm's answer to a put of a version that is there, whatever its content.

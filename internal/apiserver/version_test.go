@@ -120,11 +120,23 @@ func TestWashVersions(t *testing.T) {
 	if app.GetGeneration() != 3 || str(app, "status", "version") != "v2" {
 		t.Errorf("deploy of v1: generation %d, version %s", app.GetGeneration(), str(app, "status", "version"))
 	}
+	// wash deletes v1, which is deployed no more, and puts another v1.
+	app.SetAnnotations(map[string]string{"version": "v2", v1beta1.WashDeletedVersionsAnnotation: "v1"})
+	app = must(client.Update(t.Context(), app, metav1.UpdateOptions{}))(t)
+	setImage(app, "ghcr.io/acme/hello:1b")
+	app.SetAnnotations(map[string]string{"version": "v1", v1beta1.WashUndeployedAnnotation: "true"})
+	app = must(client.Update(t.Context(), app, metav1.UpdateOptions{}))(t)
+	if version := str(app, "status", "version"); version != "v1" {
+		t.Errorf("put of a version that wash deleted: version %s", version)
+	}
 	// Now somebody changes the spec from Kubernetes.
 	setImage(app, "ghcr.io/acme/hello:3")
 	app = must(w.apps("team-a").Update(t.Context(), app, metav1.UpdateOptions{}))(t)
 	if value, ok := app.GetAnnotations()[v1beta1.WashDeployedVersionAnnotation]; ok {
 		t.Errorf("a change of the spec from Kubernetes keeps what wash deployed: %q", value)
+	}
+	if value, ok := app.GetAnnotations()[v1beta1.WashUndeployedAnnotation]; ok {
+		t.Errorf("a change of the spec from Kubernetes keeps what wash undeployed: %q", value)
 	}
 }
 

@@ -9,17 +9,6 @@ import (
 	"github.com/trellis-operator/trellis/internal/manifest"
 )
 
-// Annotations of applications that only this package writes, besides oam.WashDeployedVersionAnnotation. A change of the
-// spec from Kubernetes drops all three.
-const (
-	// DeletedVersionsAnnotation lists, with commas, the versions that wash deleted while others remained. A put of such a
-	// version makes it anew and takes it off the list.
-	DeletedVersionsAnnotation = "k8s.wasmcloud.dev/wash-deleted-versions"
-	// UndeployedAnnotation is "true" after wash undeployed: it tells an application that was taken down from one that
-	// was never deployed, which `wash app delete --all-undeployed` leaves alone.
-	UndeployedAnnotation = "k8s.wasmcloud.dev/wash-undeployed"
-)
-
 // ownPrefix begins annotations and labels that belong to Trellis or to Kubernetes users, never to a manifest.
 const ownPrefix = "k8s.wasmcloud.dev/"
 
@@ -75,7 +64,7 @@ func deployed(app *oam.Application) deployment {
 	switch {
 	case d.Undeployed:
 		out.version = ""
-		out.never = out.pin == "" && app.Annotations[UndeployedAnnotation] == ""
+		out.never = out.pin == "" && app.Annotations[oam.WashUndeployedAnnotation] == ""
 	case d.Version == "":
 		out.version = app.Status.Version
 	}
@@ -92,12 +81,12 @@ func (d deployment) record() string {
 
 func setDeployed(app *oam.Application, version string) {
 	annotate(app, oam.WashDeployedVersionAnnotation, version)
-	delete(app.Annotations, UndeployedAnnotation)
+	delete(app.Annotations, oam.WashUndeployedAnnotation)
 }
 
 func setUndeployed(app *oam.Application) {
 	annotate(app, oam.WashDeployedVersionAnnotation, oam.DeployedNone)
-	annotate(app, UndeployedAnnotation, "true")
+	annotate(app, oam.WashUndeployedAnnotation, "true")
 }
 
 func annotate(app *oam.Application, key, value string) {
@@ -109,7 +98,7 @@ func annotate(app *oam.Application, key, value string) {
 
 // hidden are the versions that wash deleted. Versions with a comma are never hidden: del refuses them.
 func hidden(app *oam.Application) []string {
-	text := app.Annotations[DeletedVersionsAnnotation]
+	text := app.Annotations[oam.WashDeletedVersionsAnnotation]
 	if text == "" {
 		return nil
 	}
@@ -129,8 +118,8 @@ func setHidden(app *oam.Application, versions []string, revisions []oam.Applicat
 		}
 	}
 	if len(kept) == 0 {
-		delete(app.Annotations, DeletedVersionsAnnotation)
+		delete(app.Annotations, oam.WashDeletedVersionsAnnotation)
 		return
 	}
-	annotate(app, DeletedVersionsAnnotation, strings.Join(slices.Sorted(maps.Keys(kept)), ","))
+	annotate(app, oam.WashDeletedVersionsAnnotation, strings.Join(slices.Sorted(maps.Keys(kept)), ","))
 }

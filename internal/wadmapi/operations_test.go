@@ -139,7 +139,7 @@ func TestDeleteVersions(t *testing.T) {
 	want(t, list, map[string]any{"version": "v2", "deployed_version": "v2"})
 	want(t, w.ask("model.del.shop", "", `{"version":"v2"}`), map[string]any{"result": "deleted", "undeploy": true})
 	a := api.get("shop")
-	if a.Annotations[oam.WashDeployedVersionAnnotation] != "none" || a.Annotations[wadmapi.DeletedVersionsAnnotation] != "v2,v3" {
+	if a.Annotations[oam.WashDeployedVersionAnnotation] != "none" || a.Annotations[oam.WashDeletedVersionsAnnotation] != "v2,v3" {
 		t.Errorf("annotations %v", a.Annotations)
 	}
 	// A deleted version may be put again and is visible again.

@@ -26,7 +26,7 @@ func TestWrongManifests(t *testing.T) {
 		"an unknown field":            {component, component + "      typo: 1\n", []string{"typo"}},
 		"a number for a name":         {"name: http-component\n", "name: 7\n", []string{"name"}},
 		"a scaler without a number":   {"instances: 100\n", "instances: many\n", []string{"spec.components[0].traits[0].properties", "many"}},
-		"no components":               {"  components:\n", "  parts:\n", []string{"components"}},
+		"a wrong field":               {"  components:\n", "  parts:\n", []string{"spec.parts"}},
 		"a name that is not possible": {"name: " + a.name + "\n", "name: a.b\n", []string{"a.b"}},
 	} {
 		for _, how := range []string{"--server-side=false", "--server-side=true"} {
@@ -52,7 +52,6 @@ func TestWrongHostConfigs(t *testing.T) {
 	for more, want := range map[string][]string{
 		"  lattice: a.b\n":                      {"spec.lattice", "one NATS token"},
 		"  lattice: \"\"\n":                     {"spec.lattice"},
-		"  lattice: default\n  typo: 1\n":       {"typo"},
 		"  hostReplicas: 1\n":                   {"spec.lattice", "Required"},
 		"  lattice: x\n  hostReplicas: -1\n":    {"spec.hostReplicas"},
 		"  lattice: x\n  natsClientPort: 70000": {"spec.natsClientPort"},

@@ -19,6 +19,12 @@ const (
 	// WashDeployedVersionAnnotation is what wash deployed, or `none`. Only the wadm API writes it; a change of the spec
 	// from Kubernetes drops it.
 	WashDeployedVersionAnnotation = "k8s.wasmcloud.dev/wash-deployed-version"
+	// WashDeletedVersionsAnnotation lists, with commas, the versions that wash deleted while others remained. Only the
+	// wadm API writes it: a put of such a version makes it anew. A change of the spec from Kubernetes drops it.
+	WashDeletedVersionsAnnotation = "k8s.wasmcloud.dev/wash-deleted-versions"
+	// WashUndeployedAnnotation is "true" after wash undeployed: it tells an application that was taken down from one that
+	// was never deployed. Only the wadm API writes it; a change of the spec from Kubernetes drops it.
+	WashUndeployedAnnotation = "k8s.wasmcloud.dev/wash-undeployed"
 	// NamespaceUIDAnnotation is the UID of the namespace the object was made in, so that what a lost namespace left
 	// behind is found.
 	NamespaceUIDAnnotation = "k8s.wasmcloud.dev/namespace-uid"

@@ -163,6 +163,6 @@ func subscribeReady[T any](kind Kind) Func {
 		if _, err := borrow[T](in, args[0], kind); err != nil {
 			return nil, err
 		}
-		return in.owned(KindPollable, &pollable{ready: always})
+		return in.owned(KindPollable, readyNow)
 	}
 }

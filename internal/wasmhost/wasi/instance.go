@@ -31,6 +31,9 @@ type Instance struct {
 	started  time.Time
 	table    table
 	exchange *Exchange
+	// polls holds one pollable for each input stream: JavaScript subscribes eight times for each 64 KiB of a body and
+	// never lets go.
+	polls map[inputStream]*pollable
 	// fieldBytes is what all fields of the component took so far.
 	fieldBytes int
 	stdout     lineLog
@@ -45,7 +48,7 @@ func NewInstance(ctx context.Context, host Host) *Instance {
 	if host.Log == nil {
 		host.Log = func(string, string, string) {}
 	}
-	in := &Instance{ctx: ctx, host: host, started: time.Now()}
+	in := &Instance{ctx: ctx, host: host, started: time.Now(), polls: map[inputStream]*pollable{}}
 	in.stdout = lineLog{emit: func(line string) { host.Log("stdout", "", line) }}
 	in.stderr = lineLog{emit: func(line string) { host.Log("stderr", "", line) }}
 	return in

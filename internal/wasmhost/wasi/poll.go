@@ -38,6 +38,9 @@ func (p *pollable) isReady() bool {
 
 func always() <-chan struct{} { return nil }
 
+// readyNow is the pollable of everything that never makes anybody wait.
+var readyNow = &pollable{ready: always}
+
 // timer is ready after d.
 func timer(d time.Duration) *pollable {
 	fired := make(chan struct{})

@@ -180,12 +180,17 @@ func subscribeInput(in *Instance, args []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.owned(KindPollable, &pollable{ready: s.ready})
+	p := in.polls[s]
+	if p == nil {
+		p = &pollable{ready: s.ready}
+		in.polls[s] = p
+	}
+	return in.owned(KindPollable, p)
 }
 
 func subscribeOutput(in *Instance, args []any) (any, error) {
 	if _, err := borrow[outputStream](in, args[0], KindOutputStream); err != nil {
 		return nil, err
 	}
-	return in.owned(KindPollable, &pollable{ready: always})
+	return in.owned(KindPollable, readyNow)
 }

@@ -34,8 +34,9 @@ const (
 	KindDescriptor
 )
 
-// maxResources bounds what a component can make the host keep for it.
-const maxResources = 16384
+// maxResources bounds what a component can make the host keep for it. A handle takes 24 bytes here; the JavaScript
+// runtime leaves eight behind for each 64 KiB of a body, so this many are enough for 8 GiB.
+const maxResources = 1 << 20
 
 var (
 	errTooManyResources = errors.New("the component holds too many resources")

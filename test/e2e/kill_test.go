@@ -1,0 +1,136 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a step may take while things are killed: kubelet waits 10 s, 20 s, 40 s before it starts a
+// container again that ended several times.
+const patience = 2 * time.Minute
+
+// A pod of the operator, of NATS and of the hosts is killed, each at some time of the scenario; it arrives all the same.
+func TestKilledAtAnyTime(t *testing.T) {
+	for _, seed := range []uint64{1, 2, 3} {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			survive(t, rand.New(rand.NewPCG(seed, 0)))
+		})
+	}
+}
+
+type victim struct{ namespace, selector, container string }
+
+func survive(t *testing.T, random *rand.Rand) {
+	a := newApplication(t, "application.yaml")
+	steps := a.steps(t)
+	victims := []victim{
+		{system, "app.kubernetes.io/component=operator", "trellis"},
+		{system, "app.kubernetes.io/component=nats", "nats"},
+		{a.namespace, "app.kubernetes.io/instance=hosts", "wasmcloud-host"},
+	}
+	// Each is killed in a step of its own, up to 3 s after the step began; the host in one that has a host already.
+	order := random.Perm(len(steps))
+	if order[2] == 0 {
+		order[2], order[3] = order[3], order[2]
+	}
+	for number, step := range steps {
+		var group sync.WaitGroup
+		if at := slices.Index(order[:len(victims)], number); at >= 0 {
+			delay := time.Duration(random.Int64N(int64(3 * time.Second)))
+			pick := random.Int()
+			t.Logf("step %s: %s is killed after %s", step.name, victims[at].container, delay.Round(time.Millisecond))
+			group.Go(func() { kill(t, victims[at], delay, pick) })
+		}
+		step.do()
+		group.Wait()
+	}
+	awaitNothingLeft(t, a.name)
+	awaitSystem(t)
+}
+
+type scenarioStep struct {
+	name string
+	do   func()
+}
+
+// steps are what a user does, each until it shows.
+func (a *application) steps(t *testing.T) []scenarioStep {
+	return []scenarioStep{
+		{"apply", func() {
+			a.hosts(t)
+			a.applyPatiently(t, a.text)
+			a.awaitAnswer(t, patience, "Hello from Wasm!")
+		}},
+		{"config", func() {
+			a.applyPatiently(t, a.greeting("Bonjour"))
+			a.awaitAnswer(t, patience, "Bonjour")
+		}},
+		{"up", func() {
+			a.scale(t, 3)
+			a.awaitEndpoints(t, patience, 3)
+			a.awaitAnswer(t, patience, "Bonjour")
+		}},
+		{"down", func() {
+			a.scale(t, 1)
+			a.awaitEndpoints(t, patience, 1)
+			a.awaitAnswer(t, patience, "Bonjour")
+		}},
+		{"delete", func() {
+			eventually(t, patience, "deletion", func() error {
+				_, err := try(t, "", "delete", "application", a.name, "-n", a.namespace, "--ignore-not-found", "--timeout=30s")
+				return err
+			})
+			a.awaitServiceGone(t)
+		}},
+	}
+}
+
+// applyPatiently repeats what a user would repeat: the API may say that it has no store at the moment.
+func (a *application) applyPatiently(t *testing.T, manifest string) {
+	t.Helper()
+	eventually(t, patience, "apply", func() error {
+		_, err := try(t, manifest, "apply", "-n", a.namespace, "-f", "-")
+		return err
+	})
+}
+
+// kill ends the process of a container, of one of the pods, with SIGKILL.
+func kill(t *testing.T, v victim, delay time.Duration, pick int) {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+		return
+	}
+	err := within(30*time.Second, func() error {
+		out, err := try(t, "", "get", "pods", "-n", v.namespace, "-l", v.selector, "-o", "jsonpath={.items[*].metadata.name}")
+		pods := strings.Fields(out)
+		if err != nil || len(pods) == 0 {
+			return fmt.Errorf("no pod %s in %s: %w", v.selector, v.namespace, err)
+		}
+		pid, err := processOf(t, v.namespace, pods[pick%len(pods)], v.container)
+		if err != nil {
+			return err
+		}
+		return syscall.Kill(pid, syscall.SIGKILL)
+	})
+	if err != nil {
+		t.Errorf("nothing was killed: %v", err)
+	}
+}
+
+// awaitSystem waits until all pods of the system are ready, for the next test.
+func awaitSystem(t *testing.T) {
+	t.Helper()
+	kubectl(t, "rollout", "status", "-n", system, "statefulset/trellis-nats", "--timeout=90s")
+	kubectl(t, "rollout", "status", "-n", system, "deployment/trellis", "--timeout=90s")
+}

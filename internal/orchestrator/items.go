@@ -51,6 +51,9 @@ func signature(c scaler.Command) string {
 	return fmt.Sprintf("%s|%s|%d|%q|%v|%v|%v", c.Verb, c.Image, c.Count, c.Config, c.Annotations, c.Link, c.Values)
 }
 
+// noHostPause is when a lattice without hosts is looked at again, should the first host's arrival be missed.
+const noHostPause = 5 * time.Second
+
 // admit decides which of the planned commands are sent now. wake is when the next of the others is due.
 func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (send []scaler.Command, wake time.Time) {
 	later := func(t time.Time) {
@@ -59,6 +62,11 @@ func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (
 		}
 	}
 	for _, c := range planned {
+		if c.Host == "" && len(s.hosts) == 0 {
+			// Hosts store links and configurations, and there is none to ask. That is no failure to back off from.
+			later(now.Add(noHostPause))
+			continue
+		}
 		key, sign := c.Item(), signature(c)
 		it := s.itemFor(key, unit, now)
 		switch {

@@ -2,132 +2,28 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/retry"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 
 	oam "github.com/trellis-operator/trellis/api/oam/v1beta1"
 	"github.com/trellis-operator/trellis/internal/applications"
-	"github.com/trellis-operator/trellis/internal/census"
 	"github.com/trellis-operator/trellis/internal/exposure"
 	"github.com/trellis-operator/trellis/internal/hostgroup"
-	"github.com/trellis-operator/trellis/internal/lattice"
 	"github.com/trellis-operator/trellis/internal/manifest"
 )
 
-// What the controllers of host groups and exposure see of lattices and applications.
+// What the controllers of host groups and exposure see of applications.
 var (
-	_ hostgroup.Hosts        = (*observers)(nil)
 	_ hostgroup.Applications = groupApplications{}
-	_ exposure.Lattices      = (*observers)(nil)
 	_ exposure.Applications  = exposedApplications{}
 )
-
-// observer is what a process knows of one lattice.
-type observer struct {
-	census *census.Census
-	wiring *census.Wiring
-}
-
-// observers holds one observer for each lattice that is looked after.
-type observers struct {
-	mu sync.Mutex
-	of map[string]*observer
-}
-
-func newObservers() *observers { return &observers{of: map[string]*observer{}} }
-
-func (o *observers) set(lattice string, view *observer) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.of[lattice] = view
-}
-
-func (o *observers) get(lattice string) (*observer, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if view := o.of[lattice]; view != nil {
-		return view, nil
-	}
-	return nil, fmt.Errorf("lattice %q is not connected yet", lattice)
-}
-
-// Hosts lists the live hosts for host groups.
-func (o *observers) Hosts(_ context.Context, lattice string) ([]hostgroup.Host, error) {
-	view, err := o.get(lattice)
-	if err != nil {
-		return nil, err
-	}
-	found, err := view.census.Hosts()
-	if err != nil {
-		return nil, err
-	}
-	hosts := make([]hostgroup.Host, 0, len(found))
-	for _, h := range found {
-		hosts = append(hosts, hostgroup.Host{
-			ID: h.ID, Name: h.Inventory.FriendlyName, Version: h.Inventory.Version, Labels: h.Inventory.Labels,
-			StartedAt: h.StartedAt, Components: len(h.Inventory.Components), Providers: len(h.Inventory.Providers),
-		})
-	}
-	return hosts, nil
-}
-
-// View is a lattice at this moment, for exposure.
-func (o *observers) View(_ context.Context, lattice string) (exposure.View, error) {
-	view, err := o.get(lattice)
-	if err != nil {
-		return nil, err
-	}
-	hosts, err := view.census.Hosts()
-	if err != nil {
-		return nil, err
-	}
-	if !view.wiring.Complete() {
-		return nil, errors.New("the links and configurations of the lattice were not read yet")
-	}
-	return exposureView{hosts: hosts, wiring: view.wiring}, nil
-}
-
-type exposureView struct {
-	hosts  []census.Host
-	wiring *census.Wiring
-}
-
-func (v exposureView) Links(source string) []exposure.Link {
-	var links []exposure.Link
-	for _, l := range v.wiring.Links(source) {
-		links = append(links, exposure.Link{
-			Target: l.Target, Namespace: l.WitNamespace, Package: l.WitPackage, Interfaces: l.Interfaces, SourceConfig: l.SourceConfig,
-		})
-	}
-	return links
-}
-
-func (v exposureView) Config(name string) (map[string]string, bool) { return v.wiring.Config(name) }
-
-func (v exposureView) Hosts(id string) []exposure.Host {
-	var hosts []exposure.Host
-	for _, h := range v.hosts {
-		if runs(h.Inventory, id) {
-			hosts = append(hosts, exposure.Host{ID: h.ID, Labels: h.Inventory.Labels})
-		}
-	}
-	return hosts
-}
-
-func runs(i lattice.Inventory, id string) bool {
-	return slices.ContainsFunc(i.Providers, func(p lattice.ProviderDescription) bool { return p.ID == id }) ||
-		slices.ContainsFunc(i.Components, func(c lattice.ComponentDescription) bool { return c.ID == id && c.MaxInstances > 0 })
-}
 
 // groupApplications lists the applications of a lattice for the status of host groups.
 type groupApplications struct{ cache *applications.Cache }

@@ -13,9 +13,9 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build trellis, trellis-host and trellis-helper into bin/
-	@$(RUNNER) tools
-	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/trellis ./cmd/trellis-host
-	CGO_ENABLED=0 go build -o bin/ ./cmd/trellis-helper
+	@command -v gcc >/dev/null || $(RUNNER) tools
+	@GOBIN=$(CURDIR)/bin go install -ldflags '$(LDFLAGS)' ./cmd/trellis ./cmd/trellis-host
+	@GOBIN=$(CURDIR)/bin CGO_ENABLED=0 go install ./cmd/trellis-helper
 
 check: ## build, vet, linters, unit and property tests (no cluster)
 	@$(RUNNER) check

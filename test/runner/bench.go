@@ -7,7 +7,7 @@ func bench() []stage {
 	return []stage{
 		{"tools", time.Minute, need("gcc")},
 		{"JavaScript component", 2 * time.Minute, javascript},
-		{"programs", 6 * time.Minute, run("go", "build", "-o", "bin/", "./cmd/trellis", "./cmd/trellis-host")},
+		{"programs", 6 * time.Minute, run("make", "build")},
 		{"bench", 10 * time.Minute, run("go", "run", "./test/bench")},
 	}
 }

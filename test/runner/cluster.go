@@ -53,23 +53,8 @@ func (c *cluster) make() []stage {
 	}
 }
 
-// programs builds what goes into the images. Dynamically linked ones bring their libraries along (test/kube); the helper
-// is static, because it runs in images of others.
-func (c *cluster) programs(ctx context.Context) error {
-	version := "-X github.com/trellis-operator/trellis/internal/cli.Version=" + chartVersion
-	for _, step := range []func(context.Context) error{
-		run("go", "build", "-ldflags", version, "-o", "bin/", "./cmd/trellis", "./cmd/trellis-host"),
-		runEnv([]string{"CGO_ENABLED=0"}, "go", "build", "-o", "bin/", "./cmd/trellis-helper"),
-	} {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// chartVersion is what the programs call themselves; the chart has the same.
-const chartVersion = "0.1.0"
+// programs builds what goes into the images, as `make build` does.
+func (c *cluster) programs(ctx context.Context) error { return run("make", "build")(ctx) }
 
 // tools builds what the cluster is made of, and returns the environment by which tests find it.
 func (c *cluster) tools(ctx context.Context) ([]string, error) {

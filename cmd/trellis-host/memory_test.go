@@ -61,7 +61,7 @@ func TestEchoMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := "../../test/fixtures/components/" + c.file
 			if _, err := os.Stat(file); err != nil && os.Getenv("TRELLIS_REQUIRE_JS") == "" {
-				t.Skipf("NOT TESTED: %v; build it with `npm ci && npm run build-js` in test/fixtures/components", err)
+				t.Skipf("NOT TESTED: %v; build it with `npm install && npm run build-js` in test/fixtures/components", err)
 			}
 			p, client, host, url := hostProcess(t)
 			scale := func(count uint32) {

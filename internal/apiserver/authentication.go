@@ -40,8 +40,26 @@ func authenticateThroughCluster(c *server.Config, d *Delegated) error {
 	if err := authz.ApplyTo(&c.Authorization); err != nil {
 		return fmt.Errorf("delegate authorization to kube-apiserver: %w", err)
 	}
+	var err error
+	c.Authorization.Authorizer, err = authorizerunion.New(
+		authorizerunion.NamedAuthorizer{AuthorizerName: "trellis/strangers", Authorizer: authorizer.AuthorizerFunc(refuseStrangers)},
+		authorizerunion.NamedAuthorizer{AuthorizerName: "kubernetes", Authorizer: c.Authorization.Authorizer},
+	)
+	if err != nil {
+		return fmt.Errorf("delegate authorization to kube-apiserver: %w", err)
+	}
 	c.ReadyzChecks = append(c.ReadyzChecks, frontProxyKnown(c.Authentication.RequestHeaderConfig))
 	return nil
+}
+
+// refuseStrangers gives those without credentials health and nothing else, whatever the cluster grants them: by default
+// they may read the version.
+func refuseStrangers(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	u := a.GetUser()
+	if u == nil || !slices.Contains(u.GetGroups(), user.AllUnauthenticated) || !a.IsResourceRequest() && slices.Contains(healthPaths, a.GetPath()) {
+		return authorizer.DecisionNoOpinion, "", nil
+	}
+	return authorizer.DecisionDeny, "credentials are needed", nil
 }
 
 // frontProxyKnown keeps the server from being ready before it has read the CA of kube-apiserver's front proxy: until

@@ -103,6 +103,7 @@ func (k *fakeKube) review(w http.ResponseWriter, r *http.Request) {
 	}
 	s := review.Spec
 	review.Status.Allowed = s.User == "alice" ||
+		s.NonResourceAttributes != nil && s.NonResourceAttributes.Path == "/version" || // as system:public-info-viewer
 		slices.Contains(s.Groups, WashGroup) && s.ResourceAttributes != nil && s.ResourceAttributes.Namespace == "team-a" &&
 			s.ResourceAttributes.Resource == applications
 	review.APIVersion, review.Kind = "authorization.k8s.io/v1", "SubjectAccessReview"
@@ -186,8 +187,14 @@ func TestDelegated(t *testing.T) {
 			if status, _, body := w.do(forged, http.MethodGet, listPath, "application/json", ""); status != 401 && status != 403 {
 				t.Errorf("forged headers: %d %s", status, body)
 			}
-			if status, _, body := w.do(&rest.Config{Host: forged.Host, TLSClientConfig: rest.TLSClientConfig{CAData: w.ca.Cert}}, http.MethodGet, "/readyz", "", ""); status != http.StatusOK {
-				t.Errorf("health without a certificate: %d %s", status, body)
+			stranger := &rest.Config{Host: forged.Host, TLSClientConfig: rest.TLSClientConfig{CAData: w.ca.Cert}}
+			for path, want := range map[string]int{"/readyz": 200, "/livez": 200, "/healthz": 200, "/version": 403, listPath: 403} {
+				if status, _, body := w.do(stranger, http.MethodGet, path, "", ""); status != want {
+					t.Errorf("%s without a certificate: %d %s; want %d", path, status, body, want)
+				}
+			}
+			if status, _, body := w.do(as("bob"), http.MethodGet, "/version", "", ""); status != http.StatusOK {
+				t.Errorf("the version for whoever is known: %d %s", status, body)
 			}
 		})
 	}

@@ -111,7 +111,11 @@ func runDev(ctx context.Context, o devOptions, out io.Writer) (err error) {
 	}
 	d.printReady(out, time.Since(began))
 	if o.apply != "" {
-		if err := d.showAnswers(ctx, out, began); err != nil || o.once {
+		err := d.showAnswers(ctx, out, began)
+		if ctx.Err() != nil {
+			return nil // Ctrl-C while waiting is no failure
+		}
+		if err != nil || o.once {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"k8s.io/apiserver/pkg/util/flowcontrol"
 	"k8s.io/client-go/rest"
 
 	"github.com/trellis-operator/trellis/examples/hello"
@@ -32,7 +33,8 @@ const (
 	// mirrored is the prefix of image references that the registry stands in for.
 	mirrored = "ghcr.io/trellis-operator"
 
-	devStartTimeout = 30 * time.Second
+	devStartTimeout     = 30 * time.Second
+	registryStopTimeout = 2 * time.Second
 	// devWindow is how long hosts may take to answer a ping: they are on this machine.
 	devWindow = 300 * time.Millisecond
 )
@@ -93,7 +95,7 @@ func (d *dev) startRegistry(ctx context.Context) error {
 	}
 	d.registry = server
 	d.parts.onStop(ctx, "registry", func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), registryStopTimeout)
 		defer cancel()
 		return server.Shutdown(ctx)
 	})
@@ -126,7 +128,9 @@ func (d *dev) startAPI(ctx context.Context) error {
 	d.lattices = newLattices(cluster, func(context.Context, string) (*nats.Conn, string, error) {
 		return d.conn, d.domain(), nil
 	})
-	objects, err := store.Open(ctx, store.Config{Conn: d.conn, Domain: d.domain(), Cluster: cluster})
+	objects, err := store.Open(ctx, store.Config{
+		Conn: d.conn, Domain: d.domain(), Cluster: cluster, WatchReady: flowcontrol.WatchInitialized,
+	})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}

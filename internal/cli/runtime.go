@@ -30,6 +30,10 @@ type latticeRuntime struct {
 	loopback *rest.Config
 	cache    *applications.Cache
 	recorder orchestrator.Recorder
+	// deaths tells about hosts whose pods are gone; nil where there are no pods.
+	deaths orchestrator.HostDeaths
+	// identityLabel of hosts carries the uid of their pod; empty where there are no pods.
+	identityLabel string
 	// window is how long answers to a ping are gathered.
 	window time.Duration
 	// sole says that no other process can look after the lattice.
@@ -72,7 +76,7 @@ func (l *latticeRuntime) startOrchestrator(ctx context.Context, p *parts, link *
 	}
 	l.lease = held
 	conductor, err := orchestrator.New(orchestrator.Config{
-		Lattice: l.name, Control: hosts, Lease: held, Recorder: l.recorder,
+		Lattice: l.name, Control: hosts, Lease: held, Recorder: l.recorder, HostDeaths: l.deaths, IdentityLabel: l.identityLabel,
 		Applications: applications.NewLattice(l.cache, client, l.name),
 		Revisions:    applications.NewRevisions(client),
 		Teardowns:    teardownsForOrchestrator{link.ledger, l.lattices.cluster},

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/util/flowcontrol"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -152,6 +153,7 @@ func (s *serve) openStore(ctx context.Context) error {
 	s.parts.onStop(ctx, "NATS connections of lattices", func() error { s.lattices.close(); return nil })
 	s.objects, err = store.Open(ctx, store.Config{
 		Conn: conn, Domain: s.config.NATS.Domain, Cluster: s.cluster, Replicas: s.config.NATS.Replicas,
+		WatchReady: flowcontrol.WatchInitialized,
 	})
 	if err != nil {
 		return err
@@ -197,9 +199,13 @@ func (s *serve) serveAPI(ctx context.Context) error {
 
 // superviseLattices runs orchestrator, wadm's API and observers for every bound lattice.
 func (s *serve) superviseLattices(ctx context.Context) error {
+	deaths := newPodDeaths()
+	if err := deaths.follow(ctx, s.manager.GetCache()); err != nil {
+		return err
+	}
 	supervisor := &latticeSupervisor{
 		bindings: s.bindings, lattices: s.lattices, loopback: s.loopback, cache: s.cache, observers: s.observers,
-		recorder: eventRecorder{s.manager.GetEventRecorder("trellis")}, identity: s.options.identity,
+		recorder: eventRecorder{s.manager.GetEventRecorder("trellis")}, identity: s.options.identity, deaths: deaths,
 		groups: s.groups, exposed: s.exposed,
 	}
 	s.parts.start(ctx, "lattices", supervisor.run)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	oam "github.com/trellis-operator/trellis/api/oam/v1beta1"
+	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
 	"github.com/trellis-operator/trellis/internal/applications"
 	"github.com/trellis-operator/trellis/internal/binding"
 	"github.com/trellis-operator/trellis/internal/census"
@@ -31,6 +32,7 @@ type latticeSupervisor struct {
 	cache     *applications.Cache
 	observers *observers
 	recorder  orchestrator.Recorder
+	deaths    orchestrator.HostDeaths
 	identity  string
 
 	// groups and exposed are told which lattices and applications to look at again.
@@ -91,7 +93,7 @@ func (s *latticeSupervisor) start(ctx context.Context, running *parts, name stri
 	view := &observer{census: census.New(hosts, census.Options{Changed: told}), wiring: census.NewWiring(hosts, told)}
 	runtime := &latticeRuntime{
 		name: name, bindings: s.bindings, lattices: s.lattices, loopback: s.loopback, cache: s.cache,
-		recorder: s.recorder, identity: s.identity, window: serveWindow,
+		recorder: s.recorder, deaths: s.deaths, identityLabel: v1alpha1.HostLabelPodUID, identity: s.identity, window: serveWindow,
 	}
 	if err := runtime.start(ctx, running); err != nil {
 		return err

@@ -31,6 +31,9 @@ type Config struct {
 	Recorder Recorder
 	// HostDeaths, where something knows about hosts' pods. Default: heartbeats only.
 	HostDeaths HostDeaths
+	// IdentityLabel is a label whose value one host at a time has, as the uid of its pod: a host that starts with the
+	// value of another has taken its place. Default: none.
+	IdentityLabel string
 
 	// HeartbeatInterval of hosts, as long as a host has not shown a shorter one. Default: DefaultHeartbeatInterval.
 	HeartbeatInterval time.Duration

@@ -126,7 +126,21 @@ func (s *session) onHostDeath(label, value string) {
 	for _, id := range s.seen.HostIDs() {
 		if s.seen.Host(id).Labels[label] == value {
 			s.log.Info("A host is gone", "host", id, "label", label, "value", value)
-			s.dropHost(id, true)
+			s.dropHost(id, false) // whoever says so knows: nothing of it runs any more
+		}
+	}
+}
+
+// dropReplaced forgets hosts whose place a host took that starts now: their process died without a word.
+func (s *session) dropReplaced(host string, labels map[string]string) {
+	label := s.config.IdentityLabel
+	if label == "" || labels[label] == "" {
+		return
+	}
+	for _, id := range s.seen.HostIDs() {
+		if id != host && s.seen.Host(id).Labels[label] == labels[label] {
+			s.log.Info("A host was replaced", "host", id, "by", host, "label", label)
+			s.dropHost(id, false)
 		}
 	}
 }
@@ -165,6 +179,7 @@ func (s *session) haunted(application string) bool {
 
 func (s *session) onHostStarted(host string, e lattice.HostStarted) {
 	delete(s.departed, host)
+	s.dropReplaced(host, e.Labels)
 	// A host begins empty, also one that was here before under this id: what it was told then is void.
 	for k, it := range s.items {
 		if k.Host == host && !it.flying {

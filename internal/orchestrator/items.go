@@ -167,7 +167,11 @@ func (s *session) failItem(key scaler.Item, it *item, reason string) {
 
 // overdue is the failure of a command that was taken and had no effect.
 func (s *session) overdue(key scaler.Item, it *item) {
-	s.failItem(key, it, fmt.Sprintf("%s was accepted and had no effect within %s", it.command.Verb, s.deadlineOf(it.command)))
+	what := string(it.command.Verb)
+	if it.command.Image != "" {
+		what += " (" + it.command.Image + ")"
+	}
+	s.failItem(key, it, fmt.Sprintf("%s was accepted and had no effect within %s; the host's log may say why", what, s.deadlineOf(it.command)))
 	if key.Host != "" && s.seen.Host(key.Host) != nil {
 		s.refresh(key.Host)
 	}

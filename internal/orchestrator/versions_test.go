@@ -206,6 +206,31 @@ func TestLabelChangeMoves(t *testing.T) {
 	})
 }
 
+// The process of a host is killed and starts anew in the same pod: under another id, without a goodbye.
+func TestAHostThatTookThePlaceOfAnother(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(w.ctx, "NA", map[string]string{"pod": "1"})
+		w.orchestrate()
+		w.pass(time.Second)
+		w.apply(w.yaml(hello))
+		w.pass(time.Second)
+		w.bus.mu.Lock()
+		w.hosts["NA"].mute = true
+		w.bus.mu.Unlock()
+		w.start(w.ctx, "NB", map[string]string{"pod": "1"})
+		w.pass(5 * time.Second)
+		w.wantPhase("hello", v1beta1.PhaseDeployed)
+		if len(w.hosts["NB"].inv.Components) != 1 {
+			t.Errorf("the new host runs %+v", w.hosts["NB"].inv)
+		}
+		w.remove("ns", "hello")
+		w.pass(5 * time.Second)
+		if len(w.records) != 0 {
+			t.Errorf("the record waits for the host that is gone: %v", w.records)
+		}
+	})
+}
+
 func TestMuteHostHoldsUpNobodyElse(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start(w.ctx, "NA", nil)

@@ -44,7 +44,7 @@ func (w *world) orchestrate() {
 	w.Helper()
 	o, err := New(Config{Lattice: "default", Control: w.bus, Applications: w.api, Revisions: fakeRevisions{w.api},
 		Teardowns: fakeTeardowns{w.api}, Lease: fakeLease{w.api}, Recorder: fakeRecorder{w.api},
-		Random: func() float64 { return 0.5 }})
+		IdentityLabel: "pod", Random: func() float64 { return 0.5 }})
 	if err != nil {
 		w.Fatal(err)
 	}

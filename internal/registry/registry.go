@@ -52,9 +52,13 @@ func Start(ctx context.Context, address, dir string) (*Server, error) {
 // Address is host and port of the registry, as it stands in image references.
 func (s *Server) Address() string { return s.addr }
 
-// Shutdown ends the registry after the requests under way.
+// Shutdown ends the registry after the requests under way, or without waiting for them any longer when ctx ends. A client
+// that opened a connection and never used it is no reason to wait.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close()
+	}
 	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}

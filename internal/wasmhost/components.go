@@ -173,6 +173,8 @@ func (h *Host) scaled(id string, c *component) {
 	h.emit(lattice.ComponentScaled{ComponentID: id, HostID: h.id, ImageRef: c.ref, Annotations: maps.Clone(c.annotations), MaxInstances: c.max})
 }
 
+// updateComponent answers at once. Upstream's host tells nobody but its log of what goes wrong then; this one sends the
+// event of a failed scaling, so that the reason shows where users look.
 func (h *Host) updateComponent(ctx context.Context, _ string, body []byte) (lattice.Reply, bool) {
 	command, err := lattice.Decode[lattice.UpdateComponent](body)
 	if err != nil {
@@ -189,6 +191,8 @@ func (h *Host) updateComponent(ctx context.Context, _ string, body []byte) (latt
 	h.tasks.run(id, func() {
 		if err := h.replace(ctx, id, ref, command.Annotations); err != nil {
 			h.log.Error(err, "A component could not be updated; the old code runs on", "component", id, "image", ref)
+			h.emit(lattice.ComponentScaleFailed{ComponentID: id, HostID: h.id, ImageRef: ref,
+				Annotations: orEmpty(command.Annotations), MaxInstances: running.max, Error: err.Error()})
 		}
 	})
 	return accepted(lattice.MessageUpdating(id, running.ref, ref))

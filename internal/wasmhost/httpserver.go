@@ -181,7 +181,7 @@ func (s *httpServer) open(settings listenSettings) (*listener, error) {
 	}))
 	l.server = &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: quiet(s.log)}
 	go func() {
-		if err := settings.listen(l.server, opened); !errors.Is(err, http.ErrServerClosed) {
+		if err := settings.listen(l.server, opened); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Error(err, "A listener ended", "address", settings.address)
 		}
 	}()

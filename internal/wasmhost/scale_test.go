@@ -106,6 +106,10 @@ func TestUpdate(t *testing.T) {
 		t.Error(err)
 	}
 	w.eventually("the failure is logged", func() bool { return w.log.contains("could not be updated") })
+	w.event(lattice.KindComponentScaleFailed, func(e lattice.Event) bool {
+		failed := e.Data.(lattice.ComponentScaleFailed)
+		return failed.ImageRef == "file:///gone" && failed.MaxInstances == 2 && strings.Contains(failed.Error, "gone")
+	})
 	if _, body := get(t, url); !strings.HasPrefix(body, "one") {
 		t.Errorf("after a failed update: %q", body)
 	}

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"context"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -27,12 +25,7 @@ func stopNATS(t *testing.T) {
 	t.Cleanup(func() {
 		kubectlInCleanup(t, "scale", "statefulset", "trellis-nats", "-n", system, "--replicas=1")
 		kubectlInCleanup(t, "rollout", "status", "statefulset", "trellis-nats", "-n", system, "--timeout=90s")
-		if err := within(30*time.Second, func() error {
-			_, err := run(context.Background(), filepath.Join(root(t), "bin", "kubectl"), "", "get", "applications", "-A", "-o", "name")
-			return err
-		}); err != nil {
-			t.Errorf("the API does not have its store again: %v", err)
-		}
+		apiAnswers(t)
 	})
 	kubectl(t, "wait", "pod", "-n", system, "-l", "app.kubernetes.io/component=nats", "--for=delete", "--timeout=60s")
 }

@@ -35,7 +35,7 @@ func TestHello(t *testing.T) {
 	t.Run("delete", func(t *testing.T) {
 		kubectl(t, "delete", "application", a.name, "-n", a.namespace, "--timeout=30s")
 		a.awaitServiceGone(t)
-		awaitNothingLeft(t, a.name)
+		awaitNothingLeft(t, a.name, 30*time.Second)
 	})
 }
 
@@ -48,7 +48,7 @@ func TestASpreadApplication(t *testing.T) {
 	a.awaitAnswer(t, 30*time.Second, "Hello from Wasm!")
 	kubectl(t, "delete", "application", a.name, "-n", a.namespace, "--timeout=30s")
 	a.awaitServiceGone(t)
-	awaitNothingLeft(t, a.name)
+	awaitNothingLeft(t, a.name, 30*time.Second)
 }
 
 func TestANamespaceWithAnApplicationIsDeleted(t *testing.T) {
@@ -58,7 +58,7 @@ func TestANamespaceWithAnApplicationIsDeleted(t *testing.T) {
 	if strings.Contains(out, a.namespace) {
 		t.Errorf("the deleted namespace still has objects: %s", out)
 	}
-	awaitNothingLeft(t, a.name)
+	awaitNothingLeft(t, a.name, 30*time.Second)
 }
 
 // A second apply, client side or server side, changes no generation.

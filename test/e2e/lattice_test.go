@@ -28,9 +28,9 @@ const (
 )
 
 // awaitNothingLeft waits until a lattice holds nothing of an application any more, nor a record of what is to be stopped.
-func awaitNothingLeft(t *testing.T, application string) {
+func awaitNothingLeft(t *testing.T, application string, limit time.Duration) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
 	defer cancel()
 	conn, err := natsconn.Connect(ctx, natsconn.Config{URLs: []string{natsURL(t, 4222)}, CredsFile: operatorCredentials(t), Name: "e2e"})
 	if err != nil {
@@ -50,7 +50,7 @@ func awaitNothingLeft(t *testing.T, application string) {
 		t.Fatal(err)
 	}
 	cluster := kubectl(t, "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
-	eventually(t, 45*time.Second, "nothing is left in the lattice", func() error {
+	eventually(t, limit, "nothing is left in the lattice", func() error {
 		return errors.Join(nothingRuns(ctx, client, application), nothingKept(ctx, client, js, application),
 			nothingToStop(ctx, book, cluster, application))
 	})

@@ -119,19 +119,26 @@ func (c *cluster) install(ctx context.Context) error {
 		return err
 	}
 	repository, tag := cutTag(c.images["NATS_IMAGE"])
+	trellis, _ := cutTag(c.images["TRELLIS_IMAGE"])
 	args := []string{"helm", "upgrade", "--install", release, chart, "--namespace", system, "--create-namespace", "--wait", "--timeout", rollOut}
-	for name, value := range map[string]string{
+	values := map[string]string{
+		"image.repository":          trellis,
 		"image.tag":                 c.images["IMAGE_TAG"],
 		"nats.image.repository":     repository,
 		"nats.image.tag":            tag,
-		"nats.storage.type":         "hostPath",
-		"nats.storage.hostPath":     "/var/lib/trellis/nats",
 		"hosts.image":               c.images["HOST_IMAGE"],
 		"hosts.leafImage":           c.images["NATS_IMAGE"],
 		"hosts.mirrors[0].prefix":   "ghcr.io/trellis-operator",
 		"hosts.mirrors[0].target":   mirrorTarget,
 		"hosts.mirrors[0].insecure": "true",
-	} {
+	}
+	if existing() {
+		values["hosts.mirrors[0].target"] = c.variable("COMPONENT_REGISTRY") + "/trellis-operator"
+		values["hosts.mirrors[0].insecure"] = "false"
+	} else {
+		values["nats.storage.type"], values["nats.storage.hostPath"] = "hostPath", "/var/lib/trellis/nats"
+	}
+	for name, value := range values {
 		args = append(args, "--set", name+"="+value)
 	}
 	out, err := c.kube(ctx, args...)
@@ -219,6 +226,19 @@ func (c *cluster) kube(ctx context.Context, args ...string) (string, error) {
 		return out.String(), fmt.Errorf("test/kube %s: %w", strings.Join(args[:min(2, len(args))], " "), err)
 	}
 	return out.String(), nil
+}
+
+// existing says that the user's own cluster is used, with its own storage and registry.
+func existing() bool { return os.Getenv("CLUSTER") == "existing" }
+
+// variable is what test/kube said of the cluster.
+func (c *cluster) variable(name string) string {
+	for _, v := range c.env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 func cutTag(image string) (repository, tag string) {

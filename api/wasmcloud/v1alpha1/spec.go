@@ -122,7 +122,7 @@ type WasmCloudHostConfigSpec struct {
 
 // PolicyService is asked before components and providers start and before they are called.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.topic) && self.topic != ”) || (!has(self.changesTopic) && !has(self.timeoutMs))",message="policyService.changesTopic and policyService.timeoutMs need policyService.topic; set it or remove them"
+// +kubebuilder:validation:XValidation:rule="(has(self.topic) && size(self.topic) > 0) || (!has(self.changesTopic) && !has(self.timeoutMs))",message="policyService.changesTopic and policyService.timeoutMs need policyService.topic; set it or remove them"
 type PolicyService struct {
 	// topic that policy requests are published on.
 	// +optional

@@ -24,7 +24,7 @@ func jsComponent(t testing.TB) []byte {
 		if os.Getenv("TRELLIS_REQUIRE_JS") != "" {
 			t.Fatal(err)
 		}
-		t.Skipf("NOT TESTED: %v; build it with `npm ci && npm run build-js` in test/fixtures/components", err)
+		t.Skipf("NOT TESTED: %v; build it with `npm install && npm run build-js` in test/fixtures/components", err)
 	}
 	return code
 }

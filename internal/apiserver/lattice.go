@@ -66,4 +66,11 @@ func setResolved(app *v1beta1.Application, status metav1.ConditionStatus, reason
 		Type: v1beta1.ConditionLatticeResolved, Status: status, Reason: reason, Message: message,
 		ObservedGeneration: app.Generation,
 	})
+	if app.Status.Lattice != "" {
+		return // whoever looks after the lattice says what is ready there
+	}
+	meta.SetStatusCondition(&app.Status.Conditions, metav1.Condition{
+		Type: v1beta1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message,
+		ObservedGeneration: app.Generation,
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/trellis-operator/trellis/internal/control"
@@ -27,15 +28,23 @@ const (
 	domain      = "default"
 )
 
+// connectLattice connects to the account of the lattice, as soon as NATS answers: it may have been killed just now.
+func connectLattice(ctx context.Context, t *testing.T) (conn *nats.Conn) {
+	t.Helper()
+	config := natsconn.Config{URLs: []string{natsURL(t, 4222)}, CredsFile: operatorCredentials(t), Name: "e2e"}
+	eventually(t, time.Minute, "NATS answers", func() (err error) {
+		conn, err = natsconn.Connect(ctx, config)
+		return err
+	})
+	return conn
+}
+
 // awaitNothingLeft waits until a lattice holds nothing of an application any more, nor a record of what is to be stopped.
 func awaitNothingLeft(t *testing.T, application string, limit time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
 	defer cancel()
-	conn, err := natsconn.Connect(ctx, natsconn.Config{URLs: []string{natsURL(t, 4222)}, CredsFile: operatorCredentials(t), Name: "e2e"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := connectLattice(ctx, t)
 	defer conn.Close()
 	client, err := control.New(conn, latticeName, control.Options{Domain: domain, Window: time.Second})
 	if err != nil {

@@ -74,7 +74,7 @@ func TestAnImageThatDoesNotExist(t *testing.T) {
 	a := newApplication(t, "application.yaml").deploy(t)
 	missing := "image: ghcr.io/trellis-operator/nowhere:1\n"
 	apply(t, a.namespace, strings.Replace(a.text, exampleImage, missing, 1))
-	condition(t, a.namespace, "application/"+a.name, "Ready", "False", "ghcr.io/trellis-operator/nowhere:1")
+	condition(t, a.namespace, "application/"+a.name, "Ready", "False", "trellis-operator/nowhere:1")
 	apply(t, a.namespace, a.text)
 	condition(t, a.namespace, "application/"+a.name, "Ready", "True", "")
 	a.awaitAnswer(t, 30*time.Second, "Hello from Wasm!")

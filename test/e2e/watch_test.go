@@ -142,7 +142,12 @@ func watch(t *testing.T, client dynamic.Interface, namespace string) *journal {
 	informer := factory.ForResource(applications).Informer()
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { j.note(object, j.added) },
-		UpdateFunc: func(_, object any) { j.note(object, nil) },
+		UpdateFunc: func(before, object any) {
+			// A list after a broken watch repeats what the informer knows: that is no event.
+			if version(before) != version(object) {
+				j.note(object, nil)
+			}
+		},
 		DeleteFunc: func(object any) { j.note(object, j.deleted) },
 	}); err != nil {
 		t.Fatal(err)
@@ -153,3 +158,5 @@ func watch(t *testing.T, client dynamic.Interface, namespace string) *journal {
 	}
 	return j
 }
+
+func version(object any) string { return object.(*unstructured.Unstructured).GetResourceVersion() }

@@ -141,7 +141,7 @@ func watch(t *testing.T, client dynamic.Interface, namespace string) *journal {
 	factory := dynamicinformer.NewFilteredDynamicSharedInformerFactory(client, 0, namespace, nil)
 	informer := factory.ForResource(applications).Informer()
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { j.note(object, j.added) },
+		AddFunc: func(object any) { j.note(object, j.added) },
 		UpdateFunc: func(before, object any) {
 			// A list after a broken watch repeats what the informer knows: that is no event.
 			if version(before) != version(object) {

@@ -20,7 +20,7 @@ import (
 // when it is asked for.
 func TestCluster(t *testing.T) {
 	if os.Getenv("TRELLIS_KUBE_TEST") == "" {
-		t.Skip("NOT RUN: the cluster's own test runs with TRELLIS_KUBE_TEST=1, as root on Linux; `make test` does that")
+		t.Skip("NOT RUN: the cluster's own test runs with TRELLIS_KUBE_TEST=1, as root on Linux, where no cluster is up")
 	}
 	if state.Dir(state.Root).Exists() {
 		t.Fatal("a cluster is running on this machine; take it down first (make down)")

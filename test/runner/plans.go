@@ -30,7 +30,12 @@ type missing struct{ name, why string }
 
 // notYet names the stages that a plan will have and does not have yet, so that nobody takes their absence for success.
 var notYet = map[string][]missing{
-	"test":  {{"third-party peers", "Traefik, Flux, Argo CD, External Secrets and wash are not run yet"}},
+	"test": {
+		{"third-party peers", "Traefik, Flux, Argo CD, External Secrets and wash are not run yet"},
+		{"the cluster's own test", "run it where no cluster is up: TRELLIS_KUBE_TEST=1 go test -C test/kube ."},
+		{"simulated lattice", "thousands of hosts and their faults are not simulated yet"},
+		{"store: kill and power loss", "no killed servers, no lost power, no full disk yet"},
+	},
 	"peers": {{"third-party peers", "Traefik, Flux, Argo CD, External Secrets and wash are not run yet"}},
 }
 

@@ -39,7 +39,7 @@ func survive(t *testing.T, random *rand.Rand) {
 		{system, "app.kubernetes.io/component=nats", "nats"},
 		{a.namespace, "app.kubernetes.io/instance=hosts", "wasmcloud-host"},
 	}
-	// Each is killed in a step of its own, up to 3 s after the step began; the host in one that has a host already.
+	// Each is killed in a step of its own, soon after the step began; the host in one that has a host already.
 	order := random.Perm(len(steps))
 	if order[2] == 0 {
 		order[2], order[3] = order[3], order[2]
@@ -47,53 +47,49 @@ func survive(t *testing.T, random *rand.Rand) {
 	for number, step := range steps {
 		var group sync.WaitGroup
 		if at := slices.Index(order[:len(victims)], number); at >= 0 {
-			delay := time.Duration(random.Int64N(int64(3 * time.Second)))
+			delay := time.Duration(random.Int64N(int64(1500 * time.Millisecond)))
 			pick := random.Int()
 			t.Logf("step %s: %s is killed after %s", step.name, victims[at].container, delay.Round(time.Millisecond))
 			group.Go(func() { kill(t, victims[at], delay, pick) })
 		}
 		step.do()
+		step.arrived()
 		group.Wait()
+		step.arrived() // also when the kill came late
 	}
 	awaitSystem(t)
 	// A host that was killed cannot say that it ended: it is waited for until its heartbeats are overdue.
 	awaitNothingLeft(t, a.name, patience)
 }
 
+// scenarioStep is something that a user does, and what then shows.
 type scenarioStep struct {
-	name string
-	do   func()
+	name        string
+	do, arrived func()
 }
 
-// steps are what a user does, each until it shows.
 func (a *application) steps(t *testing.T) []scenarioStep {
+	answer := func(want string) func() { return func() { a.awaitAnswer(t, patience, want) } }
+	size := func(replicas int) func() {
+		return func() {
+			a.awaitEndpoints(t, patience, replicas)
+			a.awaitAnswer(t, patience, "Bonjour")
+		}
+	}
 	return []scenarioStep{
 		{"apply", func() {
 			a.hosts(t)
 			a.applyPatiently(t, a.text)
-			a.awaitAnswer(t, patience, "Hello from Wasm!")
-		}},
-		{"config", func() {
-			a.applyPatiently(t, a.greeting("Bonjour"))
-			a.awaitAnswer(t, patience, "Bonjour")
-		}},
-		{"up", func() {
-			a.scale(t, 3)
-			a.awaitEndpoints(t, patience, 3)
-			a.awaitAnswer(t, patience, "Bonjour")
-		}},
-		{"down", func() {
-			a.scale(t, 1)
-			a.awaitEndpoints(t, patience, 1)
-			a.awaitAnswer(t, patience, "Bonjour")
-		}},
+		}, answer("Hello from Wasm!")},
+		{"config", func() { a.applyPatiently(t, a.greeting("Bonjour")) }, answer("Bonjour")},
+		{"up", func() { a.scale(t, 3) }, size(3)},
+		{"down", func() { a.scale(t, 1) }, size(1)},
 		{"delete", func() {
 			eventually(t, patience, "deletion", func() error {
 				_, err := try(t, "", "delete", "application", a.name, "-n", a.namespace, "--ignore-not-found", "--timeout=30s")
 				return err
 			})
-			a.awaitServiceGone(t)
-		}},
+		}, func() { a.awaitServiceGone(t) }},
 	}
 }
 

@@ -51,7 +51,12 @@ func TestASpreadApplication(t *testing.T) {
 	awaitNothingLeft(t, a.name, 30*time.Second)
 }
 
+// Another namespace has a host of the lattice too: hosts keep links and configurations, so somebody is left to delete
+// them. (A lattice without any host keeps them, and the record, until a host comes.)
 func TestANamespaceWithAnApplicationIsDeleted(t *testing.T) {
+	other := newApplication(t, "application.yaml")
+	other.hosts(t)
+	condition(t, other.namespace, "whc/hosts", "Ready", "True", "")
 	a := newApplication(t, "application.yaml").deploy(t)
 	kubectl(t, "delete", "namespace", a.namespace, "--timeout=90s")
 	out := kubectl(t, "get", "applications,applicationrevisions", "-A", "-o", "jsonpath={.items[*].metadata.namespace}")

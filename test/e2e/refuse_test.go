@@ -6,6 +6,8 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -60,7 +62,7 @@ func serviceAddress(t *testing.T, name string, port int) string {
 func refuseAPI(t *testing.T, address string) {
 	t.Helper()
 	client := newClient(1)
-	client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // a stranger has no CA either
+	client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: servingCA(t), ServerName: "trellis." + system + ".svc"}
 	defer client.CloseIdleConnections()
 	for path, want := range map[string][]int{
 		"/livez": {200}, "/readyz": {200}, "/healthz": {200},
@@ -79,6 +81,21 @@ func refuseAPI(t *testing.T, address string) {
 			t.Errorf("GET https://%s%s tells strangers %q", address, path, body)
 		}
 	}
+}
+
+// servingCA is what kube-apiserver trusts when it speaks to the API.
+func servingCA(t *testing.T) *x509.CertPool {
+	t.Helper()
+	text := kubectl(t, "get", "apiservice", "v1beta1.core.oam.dev", "-o", "jsonpath={.spec.caBundle}")
+	bundle, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(bundle) {
+		t.Fatal("the APIService has no certificate in its caBundle")
+	}
+	return pool
 }
 
 // refuseNATS speaks as a client, or a leaf, without credentials and with wrong ones.

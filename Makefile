@@ -7,13 +7,14 @@ LDFLAGS := -X github.com/trellis-operator/trellis/internal/cli.Version=$(VERSION
 RUNNER  := go run ./test/runner
 
 .DEFAULT_GOAL := help
-.PHONY: help build check verify generate test test-peers bench dev up down
+.PHONY: help build check verify generate test test-long ci test-peers bench dev up down
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build trellis, trellis-host and trellis-helper into bin/
 	@command -v gcc >/dev/null || $(RUNNER) tools
+	@test -x bin/trellis-host || echo "building trellis, trellis-host and trellis-helper: seconds, or some minutes the first time"
 	@GOBIN=$(CURDIR)/bin go install -ldflags '$(LDFLAGS)' ./cmd/trellis ./cmd/trellis-host
 	@GOBIN=$(CURDIR)/bin CGO_ENABLED=0 go install ./cmd/trellis-helper
 
@@ -28,6 +29,12 @@ generate: ## regenerate deepcopy, OpenAPI and CRD files
 
 test: ## check, then API semantics and end to end on a real cluster
 	@$(RUNNER) test
+
+ci: ## test, then one third-party peer in turn: what .ci/run runs
+	@$(RUNNER) ci
+
+test-long: ## failure tests of the store at full length (17 minutes; results: docs/long-tests.md)
+	@$(RUNNER) test-long
 
 test-peers: ## third-party peers (PEER=name for one)
 	@$(RUNNER) peers $(PEER)

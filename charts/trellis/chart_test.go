@@ -4,9 +4,11 @@ package trellis_test
 import (
 	"bytes"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,13 +17,18 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
 
 	"github.com/trellis-operator/trellis/internal/config"
 	"github.com/trellis-operator/trellis/internal/natskeys"
+	"github.com/trellis-operator/trellis/internal/storemark"
 )
 
 // helm finds the Helm that the local cluster's tools build, or that of TRELLIS_HELM.
@@ -117,7 +124,7 @@ var variants = map[string][]string{
 	"external NATS": {"--set", "nats.enabled=false,nats.external.address=nats://nats.example.com,nats.external.credentialsSecret=mine,check.enabled=false",
 		"--set-json", `bindings=[{"lattice":"edge","namespaces":["*"],"home":"apps"}]`, "--set-json", "wash.lattices=[]"},
 	"much set": {"--set", "fullnameOverride=other,nats.storage.type=emptyDir,nats.jetstream.maxFile=5GB,operator.podLabels.a=b,additionalLabels.x=y,nats.priorityClassName=high",
-		"--set-json", `imagePullSecrets=[{"name":"pull"}]`, "--set-json", `nats.lattices=[{"name":"a","namespaces":["x"]},{"name":"b"}]`},
+		"--set-json", `imagePullSecrets=[{"name":"pull"}]`, "--set-json", `nats.lattices=[{"name":"a","namespaces":["x"]},{"name":"b"}]`, "--set", "wash.accounts.a=Aone"},
 }
 
 func TestChart_Config(t *testing.T) {
@@ -138,7 +145,57 @@ func TestChart_Config(t *testing.T) {
 			if name == "external NATS" && parsed.Wash.Allows("default") {
 				t.Error("an empty wash.lattices allows wash")
 			}
+			if name == "much set" && parsed.Wash.Accounts["a"] != "Aone" {
+				t.Errorf("wash.accounts is %v", parsed.Wash.Accounts)
+			}
 		})
+	}
+}
+
+// TestChart_MaxFile: NATS refuses before its volume is full.
+func TestChart_MaxFile(t *testing.T) {
+	for set, want := range map[string]string{
+		"nats.storage.size=10Gi":                              "max_file_store: 8589934592",
+		"nats.storage.size=1500M":                             "max_file_store: 1200000000",
+		"nats.storage.size=1.5Ti":                             "max_file_store: 1319413953331",
+		"nats.storage.size=10Gi,nats.jetstream.maxFile=9GB":   "max_file_store: 9GB",
+		"nats.storage.type=hostPath,nats.storage.hostPath=/x": "",
+	} {
+		conf := find[corev1.ConfigMap](t, render(t, "--set", set), "ConfigMap", "trellis-nats").Data["nats.conf"]
+		if got := regexp.MustCompile("max_file_store: .*").FindString(conf); got != want {
+			t.Errorf("with %s: %q, want %q", set, got, want)
+		}
+	}
+	if out, err := template(t, "--set", "nats.storage.size=10Pounds"); err == nil {
+		t.Errorf("a size without meaning is accepted:\n%s", out)
+	}
+}
+
+// The audit log never holds what a request says, only who asked what.
+func TestChart_Audit(t *testing.T) {
+	arguments := func(objects []unstructured.Unstructured) string {
+		return strings.Join(find[appsv1.Deployment](t, objects, "Deployment", "trellis").Spec.Template.Spec.Containers[0].Args, " ")
+	}
+	objects := render(t)
+	text := find[corev1.ConfigMap](t, objects, "ConfigMap", "trellis-config").Data["audit-policy.yaml"]
+	var policy struct {
+		APIVersion, Kind string
+		Rules            []struct{ Level string }
+	}
+	if err := yaml.Unmarshal([]byte(text), &policy); err != nil || policy.APIVersion != "audit.k8s.io/v1" || policy.Kind != "Policy" || len(policy.Rules) < 2 {
+		t.Fatalf("the policy is %v %+v:\n%s", err, policy, text)
+	}
+	for i, rule := range policy.Rules {
+		if rule.Level != "None" && rule.Level != "Metadata" {
+			t.Errorf("rule %d has level %s", i, rule.Level)
+		}
+	}
+	if args := arguments(objects); !strings.Contains(args, "--audit-log-path=- --audit-policy-file=/etc/trellis/audit-policy.yaml") {
+		t.Errorf("the operator runs with %s", args)
+	}
+	off := render(t, "--set", "audit.log=")
+	if args := arguments(off); strings.Contains(args, "audit") || find[corev1.ConfigMap](t, off, "ConfigMap", "trellis-config").Data["audit-policy.yaml"] != "" {
+		t.Errorf("an audit log that is off: %s", args)
 	}
 }
 
@@ -207,6 +264,110 @@ func TestChart_Rights(t *testing.T) {
 	}
 }
 
+// TestChart_Uninstall: what ends the operator before the release goes may do that and no more.
+func TestChart_Uninstall(t *testing.T) {
+	objects := render(t)
+	job := find[batchv1.Job](t, objects, "Job", "trellis-uninstall")
+	if job == nil || job.Annotations["helm.sh/hook"] != "pre-delete" {
+		t.Fatalf("job = %+v", job)
+	}
+	deployment := find[appsv1.Deployment](t, objects, "Deployment", "trellis")
+	if args := strings.Join(job.Spec.Template.Spec.Containers[0].Args, " "); args != "uninstall --namespace=$(POD_NAMESPACE) --deployment="+deployment.Name {
+		t.Errorf("the Job runs %s", args)
+	}
+	const own = "app.kubernetes.io/component"
+	if job.Spec.Template.Labels[own] == deployment.Spec.Selector.MatchLabels[own] {
+		t.Error("the Job waits for its own end: its pod has the labels of the operator's")
+	}
+	rules := append(find[rbacv1.ClusterRole](t, objects, "ClusterRole", "trellis-uninstall").Rules, find[rbacv1.Role](t, objects, "Role", "trellis-uninstall").Rules...)
+	got := map[string]string{}
+	for _, rule := range rules {
+		got[strings.Join(rule.Resources, ",")+strings.Join(rule.ResourceNames, ",")] = strings.Join(rule.Verbs, ",")
+	}
+	want := map[string]string{"services": "list,patch", "deployments" + deployment.Name: "patch", "pods": "list"}
+	if !maps.Equal(got, want) {
+		t.Errorf("rights = %v, want %v", got, want)
+	}
+	for _, u := range objects {
+		if strings.HasSuffix(u.GetName(), "-uninstall") && u.GetAnnotations()["helm.sh/hook"] != "pre-delete" {
+			t.Errorf("%s %s is there for as long as the release is", u.GetKind(), u.GetName())
+		}
+	}
+}
+
+// TestChart_Availability: the deletion of every namespace waits for the API, so its pods are hard to lose; and a pod stays
+// reachable when its store has changed, to say so.
+func TestChart_Availability(t *testing.T) {
+	objects := render(t)
+	deployment := find[appsv1.Deployment](t, objects, "Deployment", "trellis")
+	pod := deployment.Spec.Template
+	if *deployment.Spec.Replicas != 2 || pod.Spec.PriorityClassName != "system-cluster-critical" {
+		t.Errorf("replicas %d of priority class %q", *deployment.Spec.Replicas, pod.Spec.PriorityClassName)
+	}
+	preferred := pod.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	if len(preferred) != 1 || !selects(preferred[0].PodAffinityTerm.LabelSelector, pod.Labels) ||
+		len(pod.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) > 0 {
+		t.Errorf("anti-affinity = %+v", pod.Spec.Affinity.PodAntiAffinity)
+	}
+	budget := find[policyv1.PodDisruptionBudget](t, objects, "PodDisruptionBudget", "trellis")
+	if budget == nil || budget.Spec.MaxUnavailable.IntValue() != 1 || !selects(budget.Spec.Selector, pod.Labels) {
+		t.Errorf("budget = %+v", budget)
+	}
+	if probe := pod.Spec.Containers[0].ReadinessProbe.HTTPGet.Path; probe != "/readyz?exclude=store-changed" {
+		t.Errorf("readiness is probed at %s", probe)
+	}
+}
+
+func selects(selector *metav1.LabelSelector, set map[string]string) bool {
+	s, err := metav1.LabelSelectorAsSelector(selector)
+	return err == nil && !s.Empty() && s.Matches(labels.Set(set))
+}
+
+// TestChart_Roles: the cluster's view, edit and admin have the rights on applications, their revisions and host groups
+// that their names promise, and nobody else gets them.
+func TestChart_Roles(t *testing.T) {
+	const aggregate = "rbac.authorization.k8s.io/aggregate-to-"
+	objects := render(t)
+	for role, want := range map[string]map[string][]string{
+		"view": {"applications": {"get", "list", "watch"}, "applicationrevisions": {"get", "list", "watch"}, "wasmcloudhostconfigs": {"get", "list", "watch"}},
+		"edit": {"applications": {"create", "update", "patch", "delete", "deletecollection"}, "wasmcloudhostconfigs": {"create", "update", "patch", "delete", "deletecollection"}},
+	} {
+		found := find[rbacv1.ClusterRole](t, objects, "ClusterRole", "trellis-"+role)
+		got := map[string][]string{}
+		for _, rule := range found.Rules {
+			for _, resource := range rule.Resources {
+				got[resource] = append(got[resource], rule.Verbs...)
+			}
+		}
+		for resource, verbs := range want {
+			if !slices.Equal(got[resource], verbs) {
+				t.Errorf("%s may %v %s, want %v", role, got[resource], resource, verbs)
+			}
+		}
+		if verbs := got["applicationrevisions"]; role == "edit" && len(verbs) > 0 {
+			t.Errorf("edit may %v applicationrevisions, which Trellis alone writes", verbs)
+		}
+		for _, into := range []string{"view", "edit", "admin"} {
+			if on := found.Labels[aggregate+into] == "true"; on != (role == "view" || into != "view") {
+				t.Errorf("%s is part of %s: %v", role, into, on)
+			}
+		}
+	}
+	for _, u := range render(t, "--set", "rbac.aggregate=false") {
+		for label := range u.GetLabels() {
+			if strings.HasPrefix(label, aggregate) {
+				t.Errorf("%s has %s although rbac.aggregate is false", u.GetName(), label)
+			}
+		}
+	}
+	own := find[rbacv1.Role](t, objects, "Role", "trellis")
+	if !slices.ContainsFunc(own.Rules, func(r rbacv1.PolicyRule) bool {
+		return slices.Equal(r.ResourceNames, []string{storemark.ConfigMapName}) && slices.Equal(r.Verbs, []string{"get", "update"})
+	}) {
+		t.Errorf("the operator may not keep the mark of its store: %+v", own.Rules)
+	}
+}
+
 // TestChart_NATS lets nats-server read the configuration, together with accounts that trellis init makes.
 func TestChart_NATS(t *testing.T) {
 	for name, args := range variants {
@@ -251,7 +412,12 @@ func TestChart_Errors(t *testing.T) {
 		args []string
 		says string
 	}{
-		"unknown value":     {[]string{"--set", "operator.replica=1"}, "replica"},
+		"unknown value":     {[]string{"--set", "operator.replica=1"}, "additional properties 'replica' not allowed"},
+		"unknown section":   {[]string{"--set", "operators.replicas=1"}, "additional properties 'operators' not allowed"},
+		"unknown, deep":     {[]string{"--set", "nats.storage.kind=pvc"}, "additional properties 'kind' not allowed"},
+		"unknown, image":    {[]string{"--set", "image.name=x"}, "additional properties 'name' not allowed"},
+		"unknown, in list":  {[]string{"--set-json", `bindings=[{"lattice":"a","namespaces":["*"],"namespace":"x"}]`}, "additional properties 'namespace' not allowed"},
+		"wrong type":        {[]string{"--set", "operator.replicas=two"}, "operator/replicas"},
 		"lattice name":      {[]string{"--set-json", `nats.lattices=[{"name":"a.b"}]`}, "name"},
 		"storage":           {[]string{"--set", "nats.storage.type=nfs"}, "type"},
 		"hostPath missing":  {[]string{"--set", "nats.storage.type=hostPath"}, "nats.storage.hostPath"},

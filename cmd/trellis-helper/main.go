@@ -5,6 +5,7 @@
 //	trellis-helper probe leaf       says whether a leaf reaches JetStream in its hub
 //	trellis-helper probe http URL   says whether an HTTP endpoint answers with success
 //	trellis-helper probe tcp        says whether a port takes connections
+//	trellis-helper drain            returns when the host of the pod may end
 package main
 
 import (

@@ -53,9 +53,11 @@ func (*strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 }
 
 // PrepareForCreate implements rest.RESTCreateStrategy.
-func (s *strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
+func (s *strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	app := obj.(*v1beta1.Application)
 	app.Status = v1beta1.ApplicationStatus{}
+	settleWash(ctx, nil, app)
+	settleImport(ctx, nil, app)
 	app.Generation = 1
 	if uid := s.namespaceUID(app.Namespace); uid != "" {
 		annotate(app, v1beta1.NamespaceUIDAnnotation, uid)
@@ -70,35 +72,36 @@ func (s *strategy) PrepareForUpdate(ctx context.Context, obj, existing runtime.O
 	if uid, ok := old.Annotations[v1beta1.NamespaceUIDAnnotation]; ok {
 		annotate(app, v1beta1.NamespaceUIDAnnotation, uid)
 	}
-	same := sameSpec(&old.Spec, &app.Spec)
-	if !same && !isWash(ctx) {
-		// Kubernetes has the last word: what wash deployed before does not hold back the new spec.
-		for _, washs := range []string{
-			v1beta1.WashDeployedVersionAnnotation, v1beta1.WashDeletedVersionsAnnotation, v1beta1.WashUndeployedAnnotation,
-		} {
-			delete(app.Annotations, washs)
-		}
-	}
+	settleWash(ctx, old, app)
+	settleImport(ctx, old, app)
 	app.Generation = old.Generation
-	if !same || wantedLattice(old) != wantedLattice(app) || !sameDeployment(old, app) {
+	if !sameSpec(&old.Spec, &app.Spec) || wantedLattice(old) != wantedLattice(app) || !sameDeployment(old, app) {
 		app.Generation++
 	}
 }
 
-// Validate implements rest.RESTCreateStrategy.
-func (s *strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
+// Validate implements rest.RESTCreateStrategy. What is taken over from wadm runs already, whatever newer rules say of it.
+func (s *strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
 	app := obj.(*v1beta1.Application)
+	if importing(ctx, app) {
+		return nil
+	}
 	errs, _ := manifest.Validate(app)
 	return append(errs, validateLattice(app)...)
 }
 
 // ValidateUpdate implements rest.RESTUpdateStrategy. A spec that was stored is not refused for what it is: rules grow,
-// and metadata and finalizers of an old application must stay changeable.
-func (s *strategy) ValidateUpdate(_ context.Context, obj, existing runtime.Object) field.ErrorList {
+// and metadata and finalizers of an old application must stay changeable, above all what decides which version runs.
+func (s *strategy) ValidateUpdate(ctx context.Context, obj, existing runtime.Object) field.ErrorList {
 	app, old := obj.(*v1beta1.Application), existing.(*v1beta1.Application)
+	if importing(ctx, app) {
+		return nil
+	}
 	var errs field.ErrorList
-	if !sameSpec(&old.Spec, &app.Spec) || !sameDeployment(old, app) {
+	if !sameSpec(&old.Spec, &app.Spec) {
 		errs, _ = manifest.Validate(app)
+	} else if !sameDeployment(old, app) {
+		errs, _ = manifest.ValidateMetadata(app)
 	}
 	if len(validateLattice(old)) == 0 {
 		errs = append(errs, validateLattice(app)...)

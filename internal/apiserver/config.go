@@ -14,8 +14,8 @@ import (
 	"github.com/trellis-operator/trellis/internal/store"
 )
 
-// Config says what the server needs. Store, Bindings, Claims, Teardowns and Listener are required, and exactly one of
-// Delegated and ClientCA.
+// Config says what the server needs. Store, Bindings, Claims, HeldClaims, Teardowns and Listener are required, and exactly
+// one of Delegated and ClientCA.
 type Config struct {
 	// Store holds the objects. The caller closes it after Run has returned.
 	Store *store.Store
@@ -23,8 +23,17 @@ type Config struct {
 	Bindings Bindings
 	// Claims keep two applications from the same names of a lattice.
 	Claims Claims
+	// HeldClaims frees claims that nobody needs any more.
+	HeldClaims HeldClaims
 	// Teardowns keep what must be stopped after an application is gone.
 	Teardowns Teardowns
+
+	// Ports knows the ports that applications want, for warnings. Default: nobody is warned.
+	Ports Ports
+
+	// Settled says that the store is the one that was served before. No claim is freed by what another one lacks.
+	// Default: as the store itself says.
+	Settled func() bool
 
 	// Listener accepts TLS connections; closed by Run.
 	Listener net.Listener
@@ -36,12 +45,21 @@ type Config struct {
 	// ClientCA authenticates clients by certificate alone, and each of them may do everything; for dev and tests.
 	ClientCA dynamiccertificates.CAContentProvider
 
+	// Audit is the log of requests. Default: none.
+	Audit Audit
+
+	// MaxReads and MaxWrites are how many requests may be in flight, watches not counted; more get 429. Default: 400 and
+	// 200.
+	MaxReads, MaxWrites int
 	// MaxRevisions is the number of revisions kept for each application. Default: 10.
 	MaxRevisions int
 	// ReadyTimeout is how long readiness waits for the watch cache after the start. Default: 15 seconds.
 	ReadyTimeout time.Duration
-	// Clock tells the time of generated versions. Default: the real one.
-	Clock clock.PassiveClock
+	// ShutdownDelay is how long the server goes on to serve, no longer ready, after it was told to end: the time that
+	// the cluster takes to send requests elsewhere. Default: none.
+	ShutdownDelay time.Duration
+	// Clock tells the time of generated versions, and when to collect. Default: the real one.
+	Clock clock.WithTicker
 }
 
 // Delegated is the way to kube-apiserver.
@@ -59,12 +77,18 @@ const (
 
 func (c *Config) complete() error {
 	switch {
-	case c.Store == nil, c.Bindings == nil, c.Claims == nil, c.Teardowns == nil:
+	case c.Store == nil, c.Bindings == nil, c.Claims == nil, c.HeldClaims == nil, c.Teardowns == nil:
 		return errors.New("the API server needs a store, bindings, claims and teardowns")
 	case c.Listener == nil || c.Certificate == nil:
 		return errors.New("the API server needs a listener and a serving certificate")
 	case (c.Delegated == nil) == (c.ClientCA == nil):
 		return errors.New("the API server authenticates either through kube-apiserver or by client certificates")
+	}
+	if c.MaxReads <= 0 {
+		c.MaxReads = defaultMaxReads
+	}
+	if c.MaxWrites <= 0 {
+		c.MaxWrites = defaultMaxWrites
 	}
 	if c.MaxRevisions <= 0 {
 		c.MaxRevisions = defaultMaxRevisions
@@ -72,8 +96,19 @@ func (c *Config) complete() error {
 	if c.ReadyTimeout <= 0 {
 		c.ReadyTimeout = defaultReadyTimeout
 	}
+	if c.Settled == nil {
+		c.Settled = func() bool { return true }
+	}
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
 	}
-	return nil
+	return c.Audit.validate()
+}
+
+// servedStore is the identity of the store, empty while it is not known to be the right one.
+func (c *Config) servedStore() string {
+	if c.Store.Changed() != nil || !c.Settled() {
+		return ""
+	}
+	return c.Store.Served().Identity
 }

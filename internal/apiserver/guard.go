@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/storage"
 
@@ -35,6 +36,7 @@ var _ storage.Interface = (*guard)(nil)
 // Create implements storage.Interface.
 func (g *guard) Create(ctx context.Context, key string, obj, out runtime.Object, ttl uint64) error {
 	app, once := obj.(*v1beta1.Application), &attempt{}
+	once.stored = g.uidOf(key)
 	if err := g.steps.beforeWrite(ctx, once, nil, app); err != nil {
 		return err
 	}
@@ -43,6 +45,15 @@ func (g *guard) Create(ctx context.Context, key string, obj, out runtime.Object,
 	}
 	g.steps.afterWrite(ctx, once, nil, app)
 	return nil
+}
+
+// uidOf returns a look for the UID of what is stored under a key.
+func (g *guard) uidOf(key string) func(context.Context) (types.UID, error) {
+	return func(ctx context.Context) (types.UID, error) {
+		found := &v1beta1.Application{}
+		err := g.Interface.Get(ctx, key, storage.GetOptions{IgnoreNotFound: true}, found)
+		return found.UID, err
+	}
 }
 
 // GuaranteedUpdate implements storage.Interface.
@@ -58,8 +69,8 @@ func (g *guard) GuaranteedUpdate(ctx context.Context, key string, out runtime.Ob
 		if err != nil {
 			return nil, nil, err
 		}
-		if old.UID == "" {
-			old = nil // an apply that creates
+		if once.stored = nil; old.UID == "" {
+			old, once.stored = nil, g.uidOf(key) // an apply that creates
 		}
 		app = updated.(*v1beta1.Application)
 		return updated, ttl, g.steps.beforeWrite(ctx, once, old, app)

@@ -4,15 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 	"k8s.io/apiserver/pkg/storage/feature"
 	"k8s.io/client-go/dynamic"
@@ -66,7 +70,7 @@ func prepare(t *testing.T) *world {
 	}
 	w := &world{
 		t: t, nats: natsd.Run(t, natsd.Options{}), ca: ca,
-		claims: &memoryClaims{held: map[string]Owner{}}, teardowns: &memoryTeardowns{},
+		claims: &memoryClaims{held: map[string]Owner{}, versions: map[string]uint64{}}, teardowns: &memoryTeardowns{},
 		bindings: &fixedBindings{lattice: "default", changed: make(chan struct{})},
 	}
 	conn, err := natsconn.Connect(t.Context(), natsconn.Config{URLs: []string{w.nats.ClientURL()}, Name: t.Name()})
@@ -106,7 +110,7 @@ func (w *world) serve(authenticate func(*Config)) {
 		w.t.Fatal(err)
 	}
 	config := Config{
-		Store: w.store, Bindings: w.bindings, Claims: w.claims, Teardowns: w.teardowns,
+		Store: w.store, Bindings: w.bindings, Claims: w.claims, HeldClaims: w.claims, Teardowns: w.teardowns,
 		Listener: listener, Certificate: w.certificate,
 	}
 	authenticate(&config)
@@ -214,10 +218,15 @@ func (w *world) eventually(what string, check func() error) {
 
 // memoryClaims, memoryTeardowns and fixedBindings stand for internal/ledger and internal/binding.
 type memoryClaims struct {
-	mu   sync.Mutex
-	held map[string]Owner
-	down error
+	mu       sync.Mutex
+	held     map[string]Owner
+	versions map[string]uint64
+	writes   uint64
+	torn     []types.NamespacedName
+	down     error
 }
+
+var _ HeldClaims = (*memoryClaims)(nil)
 
 func (m *memoryClaims) Claim(_ context.Context, lattice string, claim Claim, owner Owner) error {
 	m.mu.Lock()
@@ -225,13 +234,56 @@ func (m *memoryClaims) Claim(_ context.Context, lattice string, claim Claim, own
 	if m.down != nil {
 		return m.down
 	}
-	key := lattice + "/" + string(claim.Kind) + "/" + claim.Name
+	key := claimKey(lattice, claim)
 	holder, ok := m.held[key]
 	if ok && (holder.Namespace != owner.Namespace || holder.Name != owner.Name) {
 		return &ClaimedError{Claim: claim, Holder: holder}
 	}
-	m.held[key] = owner
+	m.writes++
+	m.held[key], m.versions[key] = owner, m.writes
 	return nil
+}
+
+func claimKey(lattice string, claim Claim) string {
+	return lattice + "/" + string(claim.Kind) + "/" + claim.Name
+}
+
+func (m *memoryClaims) Lattices() []string { return []string{"default", "other"} }
+
+func (m *memoryClaims) HeldClaims(_ context.Context, lattice string) (out []HeldClaim, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, owner := range m.held {
+		if in, claim, _ := strings.Cut(key, "/"); in == lattice {
+			kind, name, _ := strings.Cut(claim, "/")
+			out = append(out, HeldClaim{Claim: Claim{ClaimKind(kind), name}, Owner: owner, Revision: m.versions[key]})
+		}
+	}
+	return out, m.down
+}
+
+func (m *memoryClaims) OpenTeardowns(context.Context, string) ([]types.NamespacedName, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.torn), m.down
+}
+
+func (m *memoryClaims) FreeClaim(_ context.Context, lattice string, claim HeldClaim) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := claimKey(lattice, claim.Claim)
+	if m.versions[key] != claim.Revision {
+		return ErrClaimChanged
+	}
+	delete(m.held, key)
+	return nil
+}
+
+// keys lists what is held, sorted.
+func (m *memoryClaims) keys() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.held))
 }
 
 type memoryTeardowns struct {

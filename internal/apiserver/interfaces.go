@@ -2,7 +2,9 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -51,7 +53,8 @@ type Claim struct {
 type Claims interface {
 	// Claim gives a name of a lattice to owner, who may hold it already. An application of the same namespace and name is
 	// the same owner, whatever its UID. The error is a *ClaimedError when another holds it; anything else means that the
-	// answer could not be had, and the API answers 503.
+	// answer could not be had, and the API answers 503. Each success writes the claim anew, so that whoever has found
+	// it unneeded before does not free it.
 	Claim(ctx context.Context, lattice string, claim Claim, owner Owner) error
 }
 
@@ -64,6 +67,30 @@ type ClaimedError struct {
 func (e *ClaimedError) Error() string {
 	return fmt.Sprintf("%s %q is held by application %s/%s", e.Claim.Kind, e.Claim.Name, e.Holder.Namespace, e.Holder.Name)
 }
+
+// HeldClaims show and free what Claims has given, for the collector.
+type HeldClaims interface {
+	// Lattices are those whose claims can be read now.
+	Lattices() []string
+	// HeldClaims are the claims of a lattice that applications of this cluster hold.
+	HeldClaims(ctx context.Context, lattice string) ([]HeldClaim, error)
+	// OpenTeardowns are the applications of this cluster that have left something in a lattice which is not gone yet.
+	OpenTeardowns(ctx context.Context, lattice string) ([]types.NamespacedName, error)
+	// FreeClaim removes a claim if it is still as it was read, else the error is ErrClaimChanged.
+	FreeClaim(ctx context.Context, lattice string, claim HeldClaim) error
+}
+
+// HeldClaim is a claim and who holds it.
+type HeldClaim struct {
+	Claim
+	Owner Owner
+	// Revision and Since change whenever the claim is written.
+	Revision uint64
+	Since    time.Time
+}
+
+// ErrClaimChanged says that a claim was taken after it was read.
+var ErrClaimChanged = errors.New("the claim was taken since it was read")
 
 // Teardowns keep what must be stopped.
 type Teardowns interface {
@@ -86,8 +113,9 @@ type Teardown struct {
 	Links []TeardownLink
 	// Configs are names of the lattice, secret references among them.
 	Configs []string
-	// Hosts that ran the application, as far as its status says.
+	// Hosts that ran the application, as far as its status says, and the uids of their pods, by host, where known.
 	Hosts []string
+	Pods  map[string]types.UID
 }
 
 // TeardownLink identifies a link.

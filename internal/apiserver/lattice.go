@@ -50,10 +50,14 @@ func settleLattice(bindings Bindings, old, app *v1beta1.Application) {
 // reasonNameConflict says that another application holds a name of the lattice.
 const reasonNameConflict = "NameConflict"
 
-// unresolve takes back a lattice that the application can't enter.
-func unresolve(app *v1beta1.Application, why error) {
-	app.Status.Lattice = ""
+// unresolve takes back a lattice that the application can't enter: it stays where it was, if it was anywhere.
+func unresolve(old, app *v1beta1.Application, why error) {
+	app.Status.Lattice = old.Status.Lattice
 	meta.RemoveStatusCondition(&app.Status.Conditions, v1beta1.ConditionLatticeResolved)
+	if had := meta.FindStatusCondition(old.Status.Conditions, v1beta1.ConditionLatticeResolved); had != nil {
+		// Its time of transition stays if this is no news: a look that finds the same writes nothing.
+		keepCondition(&app.Status.Conditions, *had)
+	}
 	setResolved(app, metav1.ConditionFalse, reasonNameConflict, why.Error())
 }
 
@@ -67,10 +71,23 @@ func setResolved(app *v1beta1.Application, status metav1.ConditionStatus, reason
 		ObservedGeneration: app.Generation,
 	})
 	if app.Status.Lattice != "" {
-		return // whoever looks after the lattice says what is ready there
+		awaitLook(app) // whoever looks after the lattice says what is ready there
+		return
 	}
 	meta.SetStatusCondition(&app.Status.Conditions, metav1.Condition{
 		Type: v1beta1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message,
 		ObservedGeneration: app.Generation,
+	})
+}
+
+// awaitLook makes an application that nobody has looked at yet say so: without any word about Ready, tools that go by
+// kstatus take an object for healthy.
+func awaitLook(app *v1beta1.Application) {
+	if meta.FindStatusCondition(app.Status.Conditions, v1beta1.ConditionReady) != nil {
+		return
+	}
+	meta.SetStatusCondition(&app.Status.Conditions, metav1.Condition{
+		Type: v1beta1.ConditionReady, Status: metav1.ConditionUnknown, Reason: "Pending",
+		Message: "Lattice " + app.Status.Lattice + " has not looked at the application yet.", ObservedGeneration: app.Generation,
 	})
 }

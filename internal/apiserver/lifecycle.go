@@ -3,7 +3,6 @@ package apiserver
 import (
 	"context"
 	"maps"
-	"reflect"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -23,6 +22,7 @@ type lifecycle struct {
 	revisions  *revisions
 	versions   *versionNamer
 	authorizer authorizer.Authorizer
+	ports      Ports // nil: nobody is warned
 }
 
 var _ steps = (*lifecycle)(nil)
@@ -39,7 +39,11 @@ func (l *lifecycle) beforeWrite(ctx context.Context, once *attempt, old, app *v1
 	if old != nil && settled(old, app) {
 		return nil
 	}
-	settleLattice(l.bindings, old, app)
+	if isRunning := app.Annotations[v1beta1.WadmImportAnnotation] == v1beta1.WadmImportRunning; isRunning {
+		awaitImport(app)
+	} else {
+		settleLattice(l.bindings, old, app)
+	}
 	digest, err := manifest.Digest(&app.Spec)
 	if err != nil {
 		return invalidSpec(app.Name, err)
@@ -52,14 +56,18 @@ func (l *lifecycle) beforeWrite(ctx context.Context, once *attempt, old, app *v1
 		if !foundLate(old, app) || !apierrors.IsInvalid(err) {
 			return err
 		}
-		unresolve(app, err)
+		unresolve(old, app, err)
 	}
 	if isNew {
-		if err := l.revisions.write(ctx, app, digest); err != nil {
+		if err := l.revisions.write(ctx, once, app, digest); err != nil {
 			return err
 		}
 		once.wroteRevision = true
 	}
+	if err := l.warnOfPin(ctx, old, app); err != nil {
+		return err
+	}
+	l.warnOfPorts(ctx, old, app)
 	return l.tearDown(ctx, old, app)
 }
 
@@ -71,8 +79,12 @@ func (l *lifecycle) beforeDelete(ctx context.Context, app *v1beta1.Application) 
 }
 
 func (l *lifecycle) afterWrite(ctx context.Context, once *attempt, old, app *v1beta1.Application) {
-	if old != nil && once.wroteRevision {
+	switch {
+	case !once.wroteRevision:
+	case old != nil:
 		l.revisions.trim(ctx, app)
+	case once.generated == "":
+		l.revisions.keepOwn(ctx, once, app)
 	}
 }
 
@@ -80,10 +92,10 @@ func (l *lifecycle) afterDelete(ctx context.Context, app *v1beta1.Application) {
 	l.revisions.removeAll(ctx, app)
 }
 
-// foundLate says that nobody asked for this write: only the lattice became known. A name that is taken there is then no
-// error of the writer's.
+// foundLate says that nobody asked for this write: only the lattice became known, the first or the one to move to. A name
+// that is taken there is then no error of the writer's.
 func foundLate(old, app *v1beta1.Application) bool {
-	return old != nil && old.Status.Lattice == "" && app.Generation == old.Generation
+	return old != nil && old.Status.Lattice != app.Status.Lattice && app.Generation == old.Generation
 }
 
 // settled says that nothing changed that any step cares for. Most writes are of status and end here.
@@ -114,14 +126,4 @@ func deploymentAnnotations(app *v1beta1.Application) map[string]string {
 		}
 	}
 	return out
-}
-
-// sameSpec compares what is stored, not what it means: `traits: []` and no traits are two specs.
-func sameSpec(a, b *v1beta1.ApplicationSpec) bool {
-	if reflect.DeepEqual(a, b) {
-		return true // most writes are of status, and encode nothing here
-	}
-	left, errLeft := manifest.CanonicalJSON(a)
-	right, errRight := manifest.CanonicalJSON(b)
-	return errLeft == nil && errRight == nil && string(left) == string(right)
 }

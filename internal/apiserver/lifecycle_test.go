@@ -2,7 +2,9 @@ package apiserver
 
 import (
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -207,6 +209,28 @@ func TestTeardowns(t *testing.T) {
 	}
 }
 
+// A version that ran before its status was written is torn down too: the record lists all that are kept.
+func TestTeardowns_EarlierVersions(t *testing.T) {
+	w := start(t)
+	client := w.apps("team-a")
+	first := hello("hello")
+	first.SetAnnotations(map[string]string{"version": "v1"})
+	app := must(client.Create(t.Context(), first, metav1.CreateOptions{}))(t)
+	components, _, _ := unstructured.NestedSlice(app.Object, "spec", "components")
+	components[0].(map[string]any)["name"] = "renamed"
+	components[1].(map[string]any)["traits"].([]any)[0].(map[string]any)["properties"].(map[string]any)["target"] = "renamed"
+	_ = unstructured.SetNestedSlice(app.Object, components, "spec", "components")
+	app.SetAnnotations(map[string]string{"version": "v2"})
+	must(client.Update(t.Context(), app, metav1.UpdateOptions{}))(t)
+	if err := client.Delete(t.Context(), "hello", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	records := w.teardowns.all()
+	if len(records) != 1 || !slices.Contains(records[0].Components, "hello-http_component") || !slices.Contains(records[0].Components, "hello-renamed") {
+		t.Errorf("records %v", records)
+	}
+}
+
 // What a crash left behind goes after two looks, and what is in use stays.
 func TestSweep(t *testing.T) {
 	w := start(t)
@@ -217,7 +241,7 @@ func TestSweep(t *testing.T) {
 	namesake.UID, namesake.Status.Version = "old", "v0"
 	s := w.server.sweeper
 	for _, orphan := range []*v1beta1.Application{gone, namesake} {
-		if err := s.revisions.write(t.Context(), orphan, "digest"); err != nil {
+		if err := s.revisions.write(t.Context(), &attempt{}, orphan, "digest"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -259,5 +283,45 @@ func TestSameVersionAtOnce(t *testing.T) {
 		revisionName("hello", str(got, "status", "version")), metav1.GetOptions{}))(t)
 	if image(rev) != image(got) {
 		t.Errorf("version %s is %s in the history and %s in the application", str(got, "status", "version"), image(rev), image(got))
+	}
+}
+
+// A creation that is refused because the application is there takes nothing of its history, and of several creations at
+// once the one that succeeds has its revision in the end.
+func TestCreateWhatIsThere(t *testing.T) {
+	w := start(t)
+	client := w.apps("team-a")
+	withVersion := func() *unstructured.Unstructured {
+		app := hello("hello")
+		app.SetAnnotations(map[string]string{"version": "v1"})
+		return app
+	}
+	owned := func() {
+		t.Helper()
+		app := must(client.Get(t.Context(), "hello", metav1.GetOptions{}))(t)
+		rev := must(w.dynamic().Resource(revisionsGVR).Namespace("team-a").Get(t.Context(), "hello.v1", metav1.GetOptions{}))(t)
+		if owner := rev.GetOwnerReferences()[0].UID; owner != app.GetUID() {
+			t.Errorf("the revision belongs to %s, the application is %s", owner, app.GetUID())
+		}
+	}
+	must(client.Create(t.Context(), withVersion(), metav1.CreateOptions{}))(t)
+	if _, err := client.Create(t.Context(), withVersion(), metav1.CreateOptions{}); !apierrors.IsAlreadyExists(err) {
+		t.Errorf("the second creation: %v", err)
+	}
+	owned()
+	for range 10 {
+		if err := client.Delete(t.Context(), "hello", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		var creators sync.WaitGroup
+		for range 4 {
+			creators.Go(func() {
+				if _, err := client.Create(t.Context(), withVersion(), metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) && !apierrors.IsConflict(err) {
+					t.Error(err)
+				}
+			})
+		}
+		creators.Wait()
+		owned()
 	}
 }

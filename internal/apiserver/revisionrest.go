@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -51,11 +52,18 @@ func newRevisionREST(options generic.RESTOptionsGetter, s *strategy) (*revisionR
 	return &revisionREST{store: store}, nil
 }
 
+// ofApplication is the key of a context value: the application that a list is restricted to.
+type ofApplication struct{}
+
 func revisionRootKey(ctx context.Context) string {
-	if namespace := request.NamespaceValue(ctx); namespace != "" {
-		return revisionRoot + "/" + namespace + "/"
+	namespace := request.NamespaceValue(ctx)
+	if namespace == "" {
+		return revisionRoot + "/"
 	}
-	return revisionRoot + "/"
+	if application, ok := ctx.Value(ofApplication{}).(string); ok {
+		return revisionRoot + "/" + namespace + "/" + application + "/"
+	}
+	return revisionRoot + "/" + namespace + "/"
 }
 
 func revisionKeyOf(ctx context.Context, name string) (string, error) {
@@ -99,8 +107,15 @@ func (r *revisionREST) Get(ctx context.Context, name string, options *metav1.Get
 	return r.store.Get(ctx, name, options)
 }
 
-// List implements rest.Lister.
+// List implements rest.Lister. The history of one application is one range of the store: to read it must not cost more
+// where there are many others.
 func (r *revisionREST) List(ctx context.Context, options *internalversion.ListOptions) (runtime.Object, error) {
+	if options != nil && options.FieldSelector != nil {
+		application, exact := options.FieldSelector.RequiresExactMatch("application")
+		if exact && application != "" && !strings.Contains(application, "/") {
+			ctx = context.WithValue(ctx, ofApplication{}, application)
+		}
+	}
 	return r.store.List(ctx, options)
 }
 

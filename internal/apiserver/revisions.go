@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,19 +49,19 @@ func (r *revisions) get(ctx context.Context, app *v1beta1.Application, version s
 }
 
 // write stores the spec of an application as the revision that its status names.
-func (r *revisions) write(ctx context.Context, app *v1beta1.Application, digest string) error {
+func (r *revisions) write(ctx context.Context, once *attempt, app *v1beta1.Application, digest string) error {
 	revision := r.revisionOf(app, digest)
 	key := revisionKey(app.Namespace, app.Name, revision.Version)
 	err := r.storage.Create(ctx, key, revision, &v1beta1.ApplicationRevision{}, 0)
 	if !storage.IsExist(err) {
 		return err
 	}
-	// There is one: ours of an earlier try, that of a namesake which is gone, or a faster writer's with other content.
+	// There is one: ours of an earlier try, that of a namesake which is gone, or a faster writer's.
 	return r.storage.GuaranteedUpdate(ctx, key, &v1beta1.ApplicationRevision{}, false, nil,
 		func(input runtime.Object, _ storage.ResponseMeta) (runtime.Object, *uint64, error) {
 			found := input.(*v1beta1.ApplicationRevision)
 			if applicationUID(found) != app.UID {
-				return r.revisionOf(app, digest), nil, nil
+				return r.revisionOf(app, digest), nil, r.mayReplace(ctx, once, app, found)
 			}
 			if found.Digest != digest {
 				return nil, nil, apierrors.NewConflict(v1beta1.Resource(applications), app.Name,
@@ -68,6 +69,47 @@ func (r *revisions) write(ctx context.Context, app *v1beta1.Application, digest 
 			}
 			return found, nil, nil
 		}, nil)
+}
+
+// importedAtOnce is how young the revision of an application that does not exist must be to be taken for one that another
+// replica is about to create.
+const importedAtOnce = 10 * time.Second
+
+// mayReplace says no when the application of a revision is there: a creation that will be refused because of it must not
+// take its history away. Replicas that take over from wadm create the same applications at once; there, the first to write
+// the revision goes on, so that versions are written in their order.
+func (r *revisions) mayReplace(ctx context.Context, once *attempt, app *v1beta1.Application, found *v1beta1.ApplicationRevision) error {
+	if once.stored == nil {
+		return nil // app is the one that is there
+	}
+	there, err := once.stored(ctx)
+	switch {
+	case err != nil:
+		return err
+	case there == app.UID:
+		return nil
+	case there != "" && there == applicationUID(found):
+		return apierrors.NewAlreadyExists(v1beta1.Resource(applications), app.Name)
+	case importing(ctx, app) && r.clock.Since(found.CreationTimestamp.Time) < importedAtOnce:
+		return apierrors.NewConflict(v1beta1.Resource(applications), app.Name, errors.New("another replica is about to create it"))
+	}
+	return nil
+}
+
+// keepOwn writes the revision of a new application once more if a creation at the same time, which came second, has
+// replaced it. A version that was generated is nobody else's.
+func (r *revisions) keepOwn(ctx context.Context, once *attempt, app *v1beta1.Application) {
+	_, err := r.get(ctx, app, app.Status.Version)
+	if errors.Is(err, errNoRevision) {
+		var digest string
+		if digest, err = manifest.Digest(&app.Spec); err == nil {
+			err = r.write(ctx, once, app, digest)
+		}
+	}
+	if err != nil {
+		klog.FromContext(ctx).V(2).Info("Whether the history of a new application is complete was not established",
+			"namespace", app.Namespace, "name", app.Name, "err", err)
+	}
 }
 
 func (r *revisions) revisionOf(app *v1beta1.Application, digest string) *v1beta1.ApplicationRevision {
@@ -93,7 +135,9 @@ func (r *revisions) trim(ctx context.Context, app *v1beta1.Application) {
 			"namespace", app.Namespace, "name", app.Name, "err", err)
 		return
 	}
-	needed := []string{app.Status.Version, app.Status.DeployedVersion, manifest.Deployed(app.Annotations).Version}
+	// What wash deployed is needed while somebody else's pin hides it: it runs again when the pin goes.
+	needed := []string{app.Status.Version, app.Status.DeployedVersion,
+		app.Annotations[v1beta1.DeployedVersionAnnotation], app.Annotations[v1beta1.WashDeployedVersionAnnotation]}
 	excess := len(all) - r.keep
 	for _, revision := range all {
 		if excess <= 0 {

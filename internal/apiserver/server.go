@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net/http"
 	"sync"
 
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -15,6 +14,7 @@ import (
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	clientrest "k8s.io/client-go/rest"
 
+	"github.com/trellis-operator/trellis/api/oam/v1beta1"
 	"github.com/trellis-operator/trellis/internal/apiserver/openapi"
 )
 
@@ -24,6 +24,7 @@ type Server struct {
 	loopback     *loopback
 	applications *applicationREST
 	sweeper      *sweeper
+	collector    *collector
 }
 
 // New builds a server. It does not wait for NATS; with Delegated it asks kube-apiserver for its CA once.
@@ -42,6 +43,9 @@ func New(config Config) (*Server, error) {
 	}
 	s, err := generic.Complete(c.informersOrNil()).New("trellis", server.NewEmptyDelegate())
 	if err != nil {
+		return nil, fmt.Errorf("build the API server: %w", err)
+	}
+	if err := s.AddReadyzChecks(storeCheck(config.Store)); err != nil {
 		return nil, fmt.Errorf("build the API server: %w", err)
 	}
 	out := &Server{generic: s, loopback: loop}
@@ -64,6 +68,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	parts.Go(func() { s.loopback.serve(ctx, s.generic.Handler) })
 	parts.Go(func() { s.sweeper.run(ctx) })
+	parts.Go(func() { s.collector.run(ctx) })
 	if err := prepared.RunWithContext(ctx); err != nil {
 		return fmt.Errorf("serve the Application API: %w", err)
 	}
@@ -84,11 +89,14 @@ func genericConfig(config *Config, codecs *codecs, loop *loopback) (*server.Conf
 	generic.EnableIndex = true
 	generic.StorageInitializationTimeout = config.ReadyTimeout
 	generic.RequestTimeout = requestTimeout
-	generic.BuildHandlerChainFunc = func(api http.Handler, c *server.Config) http.Handler {
-		return server.DefaultBuildHandlerChain(refuseDuplicates(api), c)
-	}
+	generic.MaxRequestsInFlight, generic.MaxMutatingRequestsInFlight = config.MaxReads, config.MaxWrites
+	generic.BuildHandlerChainFunc = buildHandler
 	generic.ShutdownWatchTerminationGracePeriod = watchGracePeriod
+	generic.ShutdownDelayDuration = config.ShutdownDelay
 	describe(generic, codecs)
+	if err := config.Audit.applyTo(generic); err != nil {
+		return nil, nil, err
+	}
 	if config.Delegated == nil {
 		return generic, nil, authenticateByCertificate(generic, config.ClientCA)
 	}
@@ -115,7 +123,7 @@ func describe(generic *server.Config, codecs *codecs) {
 func (s *Server) resources(config *Config, codecs *codecs, c *cluster, authz authorizer.Authorizer) (map[string]rest.Storage, error) {
 	rules := &strategy{ObjectTyper: codecs.scheme, NameGenerator: names.SimpleNameGenerator, namespaceUID: c.namespaceUID}
 	life := &lifecycle{
-		bindings: config.Bindings, claims: config.Claims, teardowns: config.Teardowns, authorizer: authz,
+		bindings: config.Bindings, claims: config.Claims, teardowns: config.Teardowns, authorizer: authz, ports: config.Ports,
 		versions: newVersionNamer(config.Clock, rand.Reader),
 	}
 	options := &storages{store: config.Store, codec: codecs.stored(), wrap: life.around}
@@ -131,6 +139,10 @@ func (s *Server) resources(config *Config, codecs *codecs, c *cluster, authz aut
 	s.applications = apps
 	s.sweeper = &sweeper{
 		applications: apps.Store, revisions: life.revisions, bindings: config.Bindings, cluster: c, every: sweepEvery,
+	}
+	s.collector = &collector{
+		held: config.HeldClaims, revisions: life.revisions, clock: config.Clock, store: config.servedStore,
+		list: func(ctx context.Context) (*v1beta1.ApplicationList, error) { return s.sweeper.list(ctx, "") },
 	}
 	return map[string]rest.Storage{
 		applications: apps, applications + "/status": status, applicationRevisions: revs,

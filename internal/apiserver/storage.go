@@ -55,7 +55,7 @@ func (s *storages) decorate(config *storagebackend.ConfigForResource, prefix str
 		Codec: config.Codec, New: newObject, NewList: newList, Prefix: prefix,
 	})
 	if config.GroupResource.Resource == applicationRevisions {
-		return s.wrap(config.GroupResource, raw), func() {}, nil
+		return s.wrap(config.GroupResource, unchanged{raw, s.store}), func() {}, nil
 	}
 	cached, err := cacher.NewCacherFromConfig(cacher.Config{
 		Storage: raw, Versioner: raw.Versioner(), GroupResource: config.GroupResource,
@@ -74,5 +74,5 @@ func (s *storages) decorate(config *storagebackend.ConfigForResource, prefix str
 			cached.Stop()
 		})
 	}
-	return s.wrap(config.GroupResource, delegator), stop, nil
+	return s.wrap(config.GroupResource, unchanged{delegator, s.store}), stop, nil
 }

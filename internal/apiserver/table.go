@@ -72,7 +72,7 @@ func revisionTable() *table {
 
 // ConvertToTable implements rest.TableConvertor.
 func (t *table) ConvertToTable(_ context.Context, obj, options runtime.Object) (*metav1.Table, error) {
-	out := &metav1.Table{}
+	out := &metav1.Table{Rows: []metav1.TableRow{}} // never null
 	if o, ok := options.(*metav1.TableOptions); !ok || o == nil || !o.NoHeaders {
 		out.ColumnDefinitions = t.columns
 	}

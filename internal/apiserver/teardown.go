@@ -2,10 +2,11 @@ package apiserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/trellis-operator/trellis/api/oam/v1beta1"
 	"github.com/trellis-operator/trellis/internal/manifest"
@@ -24,8 +25,8 @@ func (l *lifecycle) tearDown(ctx context.Context, old, app *v1beta1.Application)
 	return l.putTeardown(ctx, old, fmt.Sprintf("%s-%d", app.UID, app.Generation))
 }
 
-// putTeardown records all that an application may have left in its lattice: by its current spec and by the version that
-// was deployed, whose revision is always kept.
+// putTeardown records all that an application may have left in its lattice: by its current spec and by every version that
+// is kept. The status tells which of them ran, and may be some moments behind.
 func (l *lifecycle) putTeardown(ctx context.Context, app *v1beta1.Application, id string) error {
 	record := Teardown{
 		ID: id, Lattice: app.Status.Lattice, Version: app.Status.Version,
@@ -33,17 +34,12 @@ func (l *lifecycle) putTeardown(ctx context.Context, app *v1beta1.Application, i
 	}
 	record.addModel(manifest.Parse(app.Name, &app.Spec))
 	record.addStatus(&app.Status)
-	for _, version := range []string{app.Status.DeployedVersion, manifest.Deployed(app.Annotations).Version} {
-		if version == "" || version == app.Status.Version {
-			continue
-		}
-		revision, err := l.revisions.get(ctx, app, version)
-		switch {
-		case err == nil:
-			record.addModel(manifest.Parse(app.Name, &revision.Spec))
-		case !errors.Is(err, errNoRevision):
-			return err
-		}
+	kept, err := l.revisions.list(ctx, app)
+	if err != nil {
+		return err
+	}
+	for i := range kept {
+		record.addModel(manifest.Parse(app.Name, &kept[i].Spec))
 	}
 	if err := l.teardowns.PutTeardown(ctx, record); err != nil {
 		return unavailable(fmt.Sprintf("what must be stopped in lattice %q can't be recorded", record.Lattice), err)
@@ -85,6 +81,12 @@ func (t *Teardown) addStatus(s *v1beta1.ApplicationStatus) {
 	for _, c := range s.Components {
 		for _, h := range c.Hosts {
 			t.Hosts = add(t.Hosts, h.HostID)
+			if h.PodUID != "" {
+				if t.Pods == nil {
+					t.Pods = map[string]types.UID{}
+				}
+				t.Pods[h.HostID] = h.PodUID
+			}
 		}
 	}
 }

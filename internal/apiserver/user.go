@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
@@ -19,6 +20,12 @@ const (
 
 // isWash says whether a request comes from wash, by way of wadm's API.
 func isWash(ctx context.Context) bool {
-	user, ok := request.UserFrom(ctx)
-	return ok && strings.HasPrefix(user.GetName(), WashUserPrefix) && slices.Contains(user.GetGroups(), WashGroup)
+	who, ok := request.UserFrom(ctx)
+	return ok && strings.HasPrefix(who.GetName(), WashUserPrefix) && slices.Contains(who.GetGroups(), WashGroup)
+}
+
+// isItself says whether a request comes from this process in its own name, by the loopback.
+func isItself(ctx context.Context) bool {
+	who, ok := request.UserFrom(ctx)
+	return ok && who.GetName() == user.APIServerUser && slices.Contains(who.GetGroups(), user.SystemPrivilegedGroup)
 }

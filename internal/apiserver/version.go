@@ -13,6 +13,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/warning"
 	"k8s.io/utils/clock"
 
@@ -23,6 +24,8 @@ import (
 type attempt struct {
 	generated     string // version, so that a second try does not leave a revision of the first behind
 	wroteRevision bool
+	// stored returns the UID of the application as it is stored, empty when there is none; nil when this is an update.
+	stored func(ctx context.Context) (types.UID, error)
 }
 
 // versionNamer generates versions that sort by time.
@@ -91,18 +94,30 @@ func (l *lifecycle) explicitVersion(ctx context.Context, old, app *v1beta1.Appli
 	case found.Digest == digest:
 		return named, false, nil
 	}
-	derived := named + "-" + digest[:hashLength]
-	warning.AddWarning(ctx, "", fmt.Sprintf(
-		"version %q exists with other content; stored as %q. Change annotation %q with each change of the spec, or remove it.",
-		named, derived, v1beta1.VersionAnnotation))
-	switch _, err := l.revisions.get(ctx, app, derived); {
-	case err == nil:
-		return derived, false, nil
-	case errors.Is(err, errNoRevision):
-		return derived, true, nil
-	default:
-		return "", false, err
+	derived, isNew, err := l.derivedVersion(ctx, app, named, digest)
+	if err == nil {
+		warning.AddWarning(ctx, "", fmt.Sprintf(
+			"version %q exists with other content; stored as %q. Change annotation %q with each change of the spec, or remove it.",
+			named, derived, v1beta1.VersionAnnotation))
 	}
+	return derived, isNew, err
+}
+
+// derivedVersion is `<version>-<hash>`, with more of the hash while somebody has used the shorter name for other content.
+func (l *lifecycle) derivedVersion(ctx context.Context, app *v1beta1.Application, named, digest string) (string, bool, error) {
+	for length := hashLength; length <= len(digest); length *= 2 {
+		derived := named + "-" + digest[:length]
+		switch found, err := l.revisions.get(ctx, app, derived); {
+		case errors.Is(err, errNoRevision):
+			return derived, true, nil
+		case err != nil:
+			return "", false, err
+		case found.Digest == digest:
+			return derived, false, nil
+		}
+	}
+	return "", false, apierrors.NewConflict(v1beta1.Resource(applications), app.Name,
+		fmt.Errorf("every name derived from version %q is taken by other content; choose another version", named))
 }
 
 // deletedByWash says whether wash deleted a version while others remained. Its revision is kept until the version is put

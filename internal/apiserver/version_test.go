@@ -223,3 +223,53 @@ func TestEncodeVersion(t *testing.T) {
 		}
 	}
 }
+
+// The history of one application is read alone, in pages too, and by other selectors besides.
+func TestRevisionsOfOneApplication(t *testing.T) {
+	w := start(t)
+	for _, namespace := range []string{"team-a", "team-b"} {
+		for _, name := range []string{"shop", "shop-b"} {
+			for _, version := range []string{"v1", "v2", "v3"} {
+				app := hello(name)
+				if namespace == "team-b" {
+					setLattice(app, "other")
+				}
+				setImage(app, "ghcr.io/acme/hello:"+version)
+				app.SetAnnotations(map[string]string{"version": version})
+				must(w.apps(namespace).Apply(t.Context(), name, app, metav1.ApplyOptions{FieldManager: "test", Force: true}))(t)
+			}
+		}
+	}
+	for _, c := range []struct {
+		namespace, selector string
+		limit               int64
+		want                []string
+	}{
+		{"team-a", "application=shop", 0, []string{"shop.v1", "shop.v2", "shop.v3"}},
+		{"team-a", "application=shop", 2, []string{"shop.v1", "shop.v2", "shop.v3"}},
+		{"team-a", "application=shop,version=v2", 0, []string{"shop.v2"}},
+		{"team-a", "application=sho", 0, nil}, {"team-a", "application=shop/v1", 0, nil}, {"team-c", "application=shop", 0, nil},
+		{"", "application=shop", 4, []string{"shop.v1", "shop.v1", "shop.v2", "shop.v2", "shop.v3", "shop.v3"}},
+	} {
+		var got []string
+		for options := (metav1.ListOptions{FieldSelector: c.selector, Limit: c.limit}); ; {
+			list, err := w.dynamic().Resource(revisionsGVR).Namespace(c.namespace).List(t.Context(), options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.limit > 0 && int64(len(list.Items)) > c.limit {
+				t.Errorf("a page of %d has %d", c.limit, len(list.Items))
+			}
+			for _, item := range list.Items {
+				got = append(got, item.GetName())
+			}
+			if options.Continue = list.GetContinue(); options.Continue == "" {
+				break
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s in %q: %q, want %q", c.selector, c.namespace, got, c.want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -165,6 +166,21 @@ func TestTable(t *testing.T) {
 	if code != http.StatusOK || !strings.Contains(body, `"Digest"`) {
 		t.Errorf("table of revisions: %d %s", code, body)
 	}
+}
+
+// Rows are a list, also where there are none.
+func TestTableOfNothing(t *testing.T) {
+	w := start(t)
+	w.eventually("a list answers", func() error {
+		code, _, body := w.do(w.as("alice"), http.MethodGet, listPath, "application/json;as=Table;v=v1;g=meta.k8s.io", "")
+		switch {
+		case code == http.StatusServiceUnavailable:
+			return errors.New(body) // the watch cache is being filled
+		case code != http.StatusOK || !strings.Contains(body, `"rows":[]`):
+			t.Errorf("%d %s", code, body)
+		}
+		return nil
+	})
 }
 
 func TestOpenAPI(t *testing.T) {

@@ -11,11 +11,13 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	oam "github.com/trellis-operator/trellis/api/oam/v1beta1"
+	"github.com/trellis-operator/trellis/internal/manifest"
 )
 
 const (
 	byLattice = "lattice"
 	byName    = "latticeAndName"
+	byPort    = "latticeAndPort"
 
 	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 )
@@ -37,6 +39,7 @@ func NewCache(client *Client) (*Cache, error) {
 	}, &oam.Application{}, 0, cache.Indexers{
 		byLattice:            func(obj any) ([]string, error) { return latticeKey(obj.(*oam.Application)), nil },
 		byName:               func(obj any) ([]string, error) { return nameKey(obj.(*oam.Application)), nil },
+		byPort:               func(obj any) ([]string, error) { return portKeys(obj.(*oam.Application)), nil },
 		cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 	})
 	if err := informer.SetTransform(slim); err != nil {
@@ -100,6 +103,11 @@ func (c *Cache) Find(lattice, name string) *oam.Application {
 	return found[0]
 }
 
+// Listening lists the applications of a lattice whose manifests have an HTTP server on a port.
+func (c *Cache) Listening(lattice string, port uint16) []*oam.Application {
+	return c.list(byPort, portKey(lattice, port))
+}
+
 // All lists every application.
 func (c *Cache) All() []*oam.Application {
 	objects := c.informer.GetStore().List()
@@ -111,7 +119,7 @@ func (c *Cache) All() []*oam.Application {
 }
 
 func (c *Cache) list(index, key string) []*oam.Application {
-	// The only error is an index that does not exist; both are named above.
+	// The only error is an index that does not exist; all are named above.
 	objects, _ := c.informer.GetIndexer().ByIndex(index, key)
 	apps := make([]*oam.Application, 0, len(objects))
 	for _, obj := range objects {
@@ -133,6 +141,19 @@ func nameKey(app *oam.Application) []string {
 	}
 	return []string{app.Status.Lattice + "/" + app.Name}
 }
+
+func portKeys(app *oam.Application) []string {
+	if app.Status.Lattice == "" {
+		return nil
+	}
+	var keys []string
+	for _, port := range manifest.Ports(app) {
+		keys = append(keys, portKey(app.Status.Lattice, port))
+	}
+	return keys
+}
+
+func portKey(lattice string, port uint16) string { return fmt.Sprintf("%s/%d", lattice, port) }
 
 // slim drops what no consumer reads and what makes most of an object's size.
 func slim(obj any) (any, error) {

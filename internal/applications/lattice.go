@@ -59,10 +59,14 @@ func (l *Lattice) Subscribe(ctx context.Context, changed func(namespace, name st
 	})
 }
 
-// UpdateStatus writes status; a conflict is an error.
+// UpdateStatus writes status and sets app's resourceVersion to that of the write; a conflict is an error.
 func (l *Lattice) UpdateStatus(ctx context.Context, app *oam.Application) error {
-	_, err := l.client.In(app.Namespace).UpdateStatus(ctx, app, metav1.UpdateOptions{})
-	return err
+	written, err := l.client.In(app.Namespace).UpdateStatus(ctx, app, metav1.UpdateOptions{})
+	if err != nil {
+		return err
+	}
+	app.ResourceVersion = written.ResourceVersion
+	return nil
 }
 
 // Revisions reads the stored versions of applications.

@@ -46,22 +46,34 @@ func (w *Wash) ListApplications(ctx context.Context, lattice string) ([]*oam.App
 }
 
 // list reads the namespaces of the lattice and keeps what belongs to it: by status, or by label until there is a status.
+// A namespace that wash is kept out of hides its applications, not those of the others; if there is no other, the answer
+// says what is missing.
 func (w *Wash) list(ctx context.Context, lattice string, selector fields.Selector) ([]*oam.Application, error) {
 	client, err := w.as(lattice)
 	if err != nil {
 		return nil, err
 	}
 	var found []*oam.Application
+	var forbidden error
+	readable := 0
 	for _, namespace := range w.namespaces(lattice) {
 		list, err := client.In(namespace).List(ctx, metav1.ListOptions{FieldSelector: selector.String()})
+		if apierrors.IsForbidden(err) {
+			forbidden = err
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		readable++
 		for i := range list.Items {
 			if app := &list.Items[i]; latticeOf(app) == lattice {
 				found = append(found, app)
 			}
 		}
+	}
+	if readable == 0 {
+		return nil, forbidden
 	}
 	return found, nil
 }

@@ -9,11 +9,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -66,11 +66,10 @@ func (a Applier) Find(ctx context.Context, like client.Object) (client.Object, e
 		readers = readers[1:] // caching them would need the right to list every Secret
 	}
 	for _, reader := range readers {
-		fresh, err := a.Client.Scheme().New(like.GetObjectKind().GroupVersionKind())
+		found, err := a.blank(like)
 		if err != nil {
-			return nil, fmt.Errorf("the scheme lacks a kind: %w", err)
+			return nil, err
 		}
-		found := fresh.(client.Object)
 		err = reader.Get(ctx, client.ObjectKeyFromObject(like), found)
 		if err == nil {
 			return found, nil
@@ -82,8 +81,23 @@ func (a Applier) Find(ctx context.Context, like client.Object) (client.Object, e
 	return nil, nil
 }
 
+// blank returns an empty object of the kind.
+func (a Applier) blank(like client.Object) (client.Object, error) {
+	kind := like.GetObjectKind().GroupVersionKind()
+	if _, free := like.(*unstructured.Unstructured); free {
+		found := &unstructured.Unstructured{}
+		found.SetGroupVersionKind(kind)
+		return found, nil
+	}
+	fresh, err := a.Client.Scheme().New(kind)
+	if err != nil {
+		return nil, fmt.Errorf("the scheme lacks a kind: %w", err)
+	}
+	return fresh.(client.Object), nil
+}
+
 func (a Applier) write(ctx context.Context, desired client.Object, kind string) error {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
+	content, err := contentOf(desired)
 	if err != nil {
 		return fmt.Errorf("encoding %s %s: %w", kind, desired.GetName(), err)
 	}
@@ -92,12 +106,17 @@ func (a Applier) write(ctx context.Context, desired client.Object, kind string) 
 	object := client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: content})
 	err = a.Client.Apply(ctx, object, client.ForceOwnership, client.FieldOwner(a.Manager))
 	switch {
-	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err), unknownField(err):
 		return &RefusedError{Kind: kind, Name: desired.GetName(), Err: err}
 	case err != nil:
 		return fmt.Errorf("applying %s %s: %w", kind, desired.GetName(), err)
 	}
 	return nil
+}
+
+// unknownField recognises how the API server says that a kind has no such field: as an error of its own, without a code.
+func unknownField(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "failed to create typed patch object")
 }
 
 // Digest returns a short digest of the parts.

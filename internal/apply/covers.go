@@ -3,6 +3,7 @@ package apply
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,19 +12,41 @@ import (
 // covers says whether live has everything that desired says. What desired leaves open (defaults, the status, other
 // people's labels) does not count; apimachinery's DeepDerivative would count numbers that were left open.
 func covers(live, desired client.Object) (bool, error) {
-	have, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	have, err := contentOf(live)
 	if err != nil {
 		return false, fmt.Errorf("encoding what is there: %w", err)
 	}
-	want, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
+	want, err := contentOf(desired)
 	if err != nil {
 		return false, fmt.Errorf("encoding what is wanted: %w", err)
 	}
 	for _, key := range []string{"apiVersion", "kind", "status", "metadata"} {
 		delete(want, key)
 	}
-	return within(want, have) &&
+	return within(want, have) && held(desired, live) &&
 		subset(desired.GetLabels(), live.GetLabels()) && subset(desired.GetAnnotations(), live.GetAnnotations()), nil
+}
+
+// held says whether the finalizers are there. One that is being deleted takes no new ones.
+func held(desired, live client.Object) bool {
+	if live.GetDeletionTimestamp() != nil {
+		return true
+	}
+	for _, f := range desired.GetFinalizers() {
+		if !slices.Contains(live.GetFinalizers(), f) {
+			return false
+		}
+	}
+	return true
+}
+
+// contentOf returns an object as JSON values that may be changed: those of an unstructured one are its own.
+func contentOf(object client.Object) (map[string]any, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if _, free := object.(runtime.Unstructured); free && err == nil {
+		content = runtime.DeepCopyJSON(content)
+	}
+	return content, err
 }
 
 func subset(want, have map[string]string) bool {

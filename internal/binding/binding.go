@@ -117,22 +117,31 @@ func (s *Set) Lattices() []string {
 	return slices.Compact(names)
 }
 
-// Home is the namespace in which wash makes new applications of a lattice: that of a static binding, else of the oldest
-// host group. ok is false when the lattice is not bound.
-func (s *Set) Home(lattice string) (namespace string, ok bool) {
+// Homes are the namespaces in which wash may make new applications of a lattice, the best first: those of static bindings,
+// then those of host groups, the oldest first. There is none when the lattice is not bound.
+func (s *Set) Homes(lattice string) []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	var names []string
+	add := func(namespace string) {
+		if !slices.Contains(names, namespace) {
+			names = append(names, namespace)
+		}
+	}
 	for _, b := range s.static {
 		if b.Lattice == lattice {
-			return b.home(), true
+			add(b.home())
+			for _, namespace := range b.Namespaces {
+				add(namespace)
+			}
 		}
 	}
 	for _, g := range s.groups {
 		if g.Lattice == lattice {
-			return g.Namespace, true
+			add(g.Namespace)
 		}
 	}
-	return "", false
+	return names
 }
 
 // Namespaces lists the namespaces that belong to a lattice, sorted; every is true when all of them do.

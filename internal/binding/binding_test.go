@@ -32,19 +32,23 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-func TestHome(t *testing.T) {
-	set := NewSet([]Binding{{Lattice: "everywhere"}, {Lattice: "static", Namespaces: []string{"first", "second"}}})
+func TestHomes(t *testing.T) {
+	set := NewSet([]Binding{
+		{Lattice: "everywhere"}, {Lattice: "static", Namespaces: []string{"first", "second"}},
+		{Lattice: "said", Namespaces: []string{"first", "second"}, Home: "second"},
+	})
 	set.SetHostGroups([]HostGroup{
 		{Namespace: "young", Name: "a", Lattice: "east", Created: time.Unix(2, 0)},
 		{Namespace: "old", Name: "b", Lattice: "east", Created: time.Unix(1, 0)},
+		{Namespace: "old", Name: "c", Lattice: "east", Created: time.Unix(3, 0)},
+		{Namespace: "group", Name: "d", Lattice: "static", Created: time.Unix(1, 0)},
 	})
-	for lattice, want := range map[string]string{"everywhere": "default", "static": "first", "east": "old"} {
-		if got, ok := set.Home(lattice); !ok || got != want {
-			t.Errorf("Home(%q) = %q, %v; want %q", lattice, got, ok, want)
+	for lattice, want := range map[string][]string{
+		"everywhere": {"default"}, "static": {"first", "second", "group"}, "said": {"second", "first"}, "east": {"old", "young"}, "unknown": nil,
+	} {
+		if got := set.Homes(lattice); !slices.Equal(got, want) {
+			t.Errorf("Homes(%q) = %q; want %q", lattice, got, want)
 		}
-	}
-	if got, ok := set.Home("unknown"); ok {
-		t.Errorf("Home of a lattice that is not bound = %q; want none", got)
 	}
 }
 

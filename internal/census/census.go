@@ -41,6 +41,8 @@ type Host struct {
 	Inventory lattice.Inventory
 	// StartedAt is when the host began, by its own uptime.
 	StartedAt time.Time
+	// Silent says that the host did not answer the last Roll, though its heartbeats are not overdue yet.
+	Silent bool
 }
 
 // Census counts the hosts of one lattice. It is safe for concurrent use.

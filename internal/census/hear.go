@@ -57,7 +57,7 @@ func (c *Census) put(id string, inventory lattice.Inventory) {
 	now := c.now()
 	c.mu.Lock()
 	known := c.hosts[id]
-	fresh := known == nil || !same(known.host.Inventory, inventory)
+	fresh := known == nil || known.host.Silent || !same(known.host.Inventory, inventory)
 	next := Host{ID: id, Inventory: inventory, StartedAt: now.Add(-time.Duration(inventory.UptimeSeconds) * time.Second)}
 	if known != nil && known.host.Inventory.FriendlyName == inventory.FriendlyName {
 		next.StartedAt = known.host.StartedAt // by seconds only, it would seem to move

@@ -23,6 +23,7 @@ import (
 	"github.com/trellis-operator/trellis/internal/config"
 	"github.com/trellis-operator/trellis/internal/natsconn"
 	"github.com/trellis-operator/trellis/internal/natskeys"
+	"github.com/trellis-operator/trellis/internal/storemark"
 )
 
 const checkInterval = 500 * time.Millisecond
@@ -33,6 +34,7 @@ type checkOptions struct {
 	kubeconfig string
 	namespace  string
 	wait       bool
+	orphans    bool
 	timeout    time.Duration
 }
 
@@ -51,6 +53,7 @@ func checkCommand() *cobra.Command {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster (default: that of the pod)")
 	flags.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the operator, for the advice that failures give")
 	flags.BoolVar(&o.wait, "wait", false, "try again until all is well")
+	flags.BoolVar(&o.orphans, "orphans", false, "list what runs in lattices for applications that nobody knows, and do nothing else")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for each thing that is looked at")
 	return cmd
 }
@@ -66,15 +69,26 @@ func runCheck(ctx context.Context, o checkOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	var settings *config.Config
+	if o.configFile != "" {
+		if settings, err = config.Load(o.configFile); err != nil {
+			return err
+		}
+	}
+	if o.orphans {
+		if settings == nil {
+			return errors.New("--orphans asks the hosts of lattices: name the configuration file with --config")
+		}
+		return (&orphanCheck{cluster: cluster, settings: settings, out: out}).run(ctx)
+	}
 	findings := []finding{
 		{"the APIService of applications is available", func(ctx context.Context) error { return checkAPIService(ctx, cluster) }},
 		{"a list of applications answers", func(ctx context.Context) error { return checkList(ctx, cluster) }},
 	}
-	if o.configFile != "" {
-		settings, err := config.Load(o.configFile)
-		if err != nil {
-			return err
-		}
+	if o.namespace != "" {
+		findings = append(findings, finding{"the store is the one that was served", func(ctx context.Context) error { return checkMark(ctx, o) }})
+	}
+	if settings != nil {
 		findings = append(findings, finding{"NATS stores and returns", func(ctx context.Context) error { return checkNATS(ctx, settings.NATS) }})
 	}
 	limit := o.timeout
@@ -89,6 +103,9 @@ func runCheck(ctx context.Context, o checkOptions, out io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(out, "ok      %s\n", f.what)
+	}
+	if settings != nil {
+		noteLattices(ctx, out, settings)
 	}
 	if len(failures) > 0 {
 		failures = append(failures, fmt.Errorf("`kubectl logs -n %s -l app.kubernetes.io/component=operator` may say why", o.namespace))
@@ -141,6 +158,26 @@ func checkList(ctx context.Context, cluster *rest.Config) error {
 	}
 	_, err = client.In(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1})
 	return err
+}
+
+// checkMark says why nothing is served, if that is so, and what there is to accept.
+func checkMark(ctx context.Context, o checkOptions) error {
+	kube, err := kubeClient(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	record, _, err := (&storemark.ConfigMap{Client: kube.CoreV1().ConfigMaps(o.namespace)}).Load(ctx)
+	if errors.Is(err, storemark.ErrNone) {
+		return nil // the first start is not over
+	}
+	return errors.Join(err, markProblem(record))
+}
+
+func markProblem(r storemark.Record) error {
+	if r.Problem == "" {
+		return nil
+	}
+	return fmt.Errorf("%s (served before: %s; there is now: %s)", r.Problem, r.Served, r.Found)
 }
 
 // checkNATS writes a message into a stream of its own and reads it back, as the store's account.

@@ -32,7 +32,8 @@ func Run(args []string) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(devCommand(), serveCommand(), initCommand(), checkCommand(), versionCommand())
+	root.AddCommand(devCommand(), serveCommand(), initCommand(), checkCommand(), schemaCommand(),
+		storeCommand(), backupCommand(), restoreCommand(), uninstallCommand(), versionCommand())
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "trellis:", err)

@@ -90,6 +90,7 @@ func (o *devOptions) validate() error {
 // runDev builds the parts in the order in which each needs the one before, and ends them in the reverse order.
 func runDev(ctx context.Context, o devOptions, out io.Writer) (err error) {
 	began := time.Now()
+	saveMemory()
 	state, err := openDevState(o.stateDir)
 	if err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
-	"k8s.io/apiserver/pkg/util/flowcontrol"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"github.com/trellis-operator/trellis/examples/hello"
 	"github.com/trellis-operator/trellis/internal/apiserver"
@@ -44,6 +44,10 @@ type dev struct {
 	options devOptions
 	state   *devState
 	parts   *parts
+	// clock of the Application API; nil is the real one.
+	clock clock.WithTicker
+	// askAgain is the pause between two questions whether wadm still runs; 0 is the default.
+	askAgain time.Duration
 
 	natsURL  string
 	conn     *nats.Conn
@@ -53,6 +57,8 @@ type dev struct {
 	lattices    *lattices
 	adminConfig *rest.Config
 	kubeconfig  string
+	guard       *storeGuard
+	objects     *store.Store
 	loopback    *rest.Config
 	cache       *applications.Cache
 }
@@ -128,14 +134,9 @@ func (d *dev) startAPI(ctx context.Context) error {
 	d.lattices = newLattices(cluster, func(context.Context, string) (*nats.Conn, string, error) {
 		return d.conn, d.domain(), nil
 	})
-	objects, err := store.Open(ctx, store.Config{
-		Conn: d.conn, Domain: d.domain(), Cluster: cluster, WatchReady: flowcontrol.WatchInitialized,
-	})
-	if err != nil {
-		return fmt.Errorf("open the store: %w", err)
+	if err := d.openStore(ctx, cluster); err != nil {
+		return err
 	}
-	d.parts.onStop(ctx, "store", func() error { objects.Close(); return nil })
-
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", loopbackAddress(d.options.apiPort))
 	if err != nil {
 		return fmt.Errorf("listen for the Application API: %w; choose another port with --api-port", err)
@@ -145,16 +146,18 @@ func (d *dev) startAPI(ctx context.Context) error {
 		return errors.Join(err, listener.Close())
 	}
 	d.adminConfig, d.kubeconfig = identity.config, identity.kubeconfig
+	names, ports := ledgersForAPI{d.lattices}, &portsForAPI{}
 	server, err := apiserver.New(apiserver.Config{
-		Store: objects, Bindings: bindingsForAPI{d.bindings}, Claims: ledgersForAPI{d.lattices}, Teardowns: ledgersForAPI{d.lattices},
-		Listener: listener, Certificate: identity.serving, ClientCA: identity.clientCA,
+		Store: d.objects, Settled: d.guard.settled, Bindings: bindingsForAPI{d.bindings},
+		Claims: names, HeldClaims: names, Teardowns: names, Ports: ports,
+		Listener: listener, Certificate: identity.serving, ClientCA: identity.clientCA, Clock: d.clock,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	d.parts.start(ctx, "Application API", server.Run)
 	d.loopback = server.LoopbackConfig()
-	return d.startCache(ctx)
+	return d.startCache(ctx, ports)
 }
 
 // domain is that of the embedded server; another server's default domain is used as it is.
@@ -165,7 +168,7 @@ func (d *dev) domain() string {
 	return devDomain
 }
 
-func (d *dev) startCache(ctx context.Context) error {
+func (d *dev) startCache(ctx context.Context, ports *portsForAPI) error {
 	client, err := applications.NewClient(actAs(d.loopback, apiserver.OrchestratorUser))
 	if err != nil {
 		return err
@@ -173,7 +176,10 @@ func (d *dev) startCache(ctx context.Context) error {
 	if d.cache, err = applications.NewCache(client); err != nil {
 		return err
 	}
+	ports.cache.Store(d.cache)
 	d.parts.start(ctx, "cache of applications", func(ctx context.Context) error { d.cache.Run(ctx); return nil })
+	d.guard.watch(ctx, d.parts, d.objects, d.cache, client)
+	d.parts.start(ctx, "limits of dev", (&devLimits{cache: d.cache, client: client}).run)
 	ctx, cancel := context.WithTimeout(ctx, devStartTimeout)
 	defer cancel()
 	return d.cache.WaitForSync(ctx)
@@ -182,7 +188,7 @@ func (d *dev) startCache(ctx context.Context) error {
 // startOrchestration starts what makes applications true in the lattice, and wadm's API.
 func (d *dev) startOrchestration(ctx context.Context) error {
 	l := &latticeRuntime{name: devLattice, bindings: d.bindings, lattices: d.lattices, loopback: d.loopback, cache: d.cache,
-		identity: uuid.NewString(), window: devWindow, sole: d.options.natsURL == "", recorder: logRecorder{logr.FromContextOrDiscard(ctx)}}
+		guard: d.guard, living: anyNamespace, identity: uuid.NewString(), window: devWindow, sole: d.options.natsURL == "", askAgain: d.askAgain, recorder: logRecorder{logr.FromContextOrDiscard(ctx)}}
 	return l.start(ctx, d.parts)
 }
 

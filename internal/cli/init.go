@@ -89,5 +89,8 @@ func clusterConfig(kubeconfig string) (config *rest.Config, err error) {
 		return nil, fmt.Errorf("find the cluster: %w; run in a pod with a service account, or name a kubeconfig with --kubeconfig", err)
 	}
 	config.UserAgent = "trellis/" + Version
+	// client-go would let 5 requests a second pass, and endpoints would come minutes late. Priority and fairness of the API
+	// server, and the few workers of each controller, are the limit.
+	config.QPS = -1
 	return config, nil
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -53,6 +55,13 @@ func (l *lattices) link(ctx context.Context, lattice string) (*latticeLink, erro
 	opened := &latticeLink{conn: conn, ledger: book, domain: domain}
 	l.open[lattice] = opened
 	return opened, nil
+}
+
+// names are the lattices that have a link.
+func (l *lattices) names() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.open))
 }
 
 // close closes every connection.

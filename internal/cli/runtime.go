@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	oam "github.com/trellis-operator/trellis/api/oam/v1beta1"
@@ -29,9 +30,11 @@ type latticeRuntime struct {
 	lattices *lattices
 	loopback *rest.Config
 	cache    *applications.Cache
+	guard    *storeGuard
+	living   livingNamespace
 	recorder orchestrator.Recorder
-	// deaths tells about hosts whose pods are gone; nil where there are no pods.
-	deaths orchestrator.HostDeaths
+	// ends tells about hosts whose pods end; nil where there are no pods.
+	ends orchestrator.HostEnds
 	// identityLabel of hosts carries the uid of their pod; empty where there are no pods.
 	identityLabel string
 	// window is how long answers to a ping are gathered.
@@ -40,8 +43,14 @@ type latticeRuntime struct {
 	sole bool
 	// identity of this process among its replicas.
 	identity string
+	// account is the first token of the multitenant form of wadm's subjects; empty where there is none.
+	account string
+	// askAgain is the pause between two questions whether wadm still runs; 0 is the default.
+	askAgain time.Duration
 
 	lease *lease.Lease
+	// begun holds one note that this process has begun to act on the lattice.
+	begun chan struct{}
 	// ours is closed once no wadm answers for the lattice.
 	ours chan struct{}
 }
@@ -52,7 +61,7 @@ func (l *latticeRuntime) start(ctx context.Context, p *parts) error {
 	if err != nil {
 		return err
 	}
-	l.ours = make(chan struct{})
+	l.ours, l.begun = make(chan struct{}), make(chan struct{}, 1)
 	if err := l.startOrchestrator(ctx, p, link); err != nil {
 		return err
 	}
@@ -75,8 +84,14 @@ func (l *latticeRuntime) startOrchestrator(ctx context.Context, p *parts, link *
 		return err
 	}
 	l.lease = held
+	counted, err := metrics()
+	if err != nil {
+		return err
+	}
 	conductor, err := orchestrator.New(orchestrator.Config{
-		Lattice: l.name, Control: hosts, Lease: held, Recorder: l.recorder, HostDeaths: l.deaths, IdentityLabel: l.identityLabel,
+		Lattice: l.name, Control: hosts, Metrics: counted,
+		Recorder: l.recorder, HostEnds: l.ends, Drains: hosts, IdentityLabel: l.identityLabel,
+		Lease:        &guardedLease{Lease: held, guard: l.guard, conn: link.conn, begun: l.noteBegin},
 		Applications: applications.NewLattice(l.cache, client, l.name),
 		Revisions:    applications.NewRevisions(client),
 		Teardowns:    teardownsForOrchestrator{link.ledger, l.lattices.cluster},
@@ -100,11 +115,18 @@ func (l *latticeRuntime) startWadmAPI(ctx context.Context, p *parts, link *latti
 		return applications.NewClient(actAs(l.loopback, apiserver.WashUserPrefix+lattice, apiserver.WashGroup))
 	}, l.namespaces)
 	once := sync.Once{}
+	client, err := applications.NewClient(actAs(l.loopback, apiserver.OrchestratorUser))
+	if err != nil {
+		return err
+	}
+	other := &wadmRunning{lattice: l.name, cache: l.cache, client: client, recorder: l.recorder, waiting: newNotes[types.NamespacedName]()}
 	server, err := wadmapi.New(wadmapi.Config{
-		Conn: link.conn, Lattice: l.name, Version: Version,
-		Applications: wash, Revisions: wash, Homes: homesForWash{l.bindings, l.lattices},
+		Conn: link.conn, Lattice: l.name, Account: l.account, Version: Version, AskAgain: l.askAgain,
+		Applications: wash, Revisions: wash, Homes: homesForWash{l.bindings, l.lattices, l.living},
+		Prepare: func(ctx context.Context) error { return l.takeOver(ctx, link) },
 		OnState: func(state wadmapi.State) {
 			logr.FromContextOrDiscard(ctx).Info("wadm API", "lattice", l.name, "serving", state.Serving, "wadmRunning", state.WadmRunning, "message", state.Message)
+			other.set(state.Wadm())
 			if state.Serving {
 				once.Do(func() { close(l.ours) })
 			}
@@ -113,26 +135,45 @@ func (l *latticeRuntime) startWadmAPI(ctx context.Context, p *parts, link *latti
 	if err != nil {
 		return fmt.Errorf("make wadm's API of lattice %q: %w", l.name, err)
 	}
+	p.start(ctx, "notes about wadm in lattice "+l.name, other.run)
 	p.start(ctx, "wadm API of lattice "+l.name, server.Run)
-	p.start(ctx, "wadm status of lattice "+l.name, func(ctx context.Context) error {
-		l.publishStatus(ctx, server)
-		<-ctx.Done()
-		return nil
-	})
+	p.start(ctx, "wadm status of lattice "+l.name, func(ctx context.Context) error { return l.publishStatus(ctx, server) })
 	return nil
 }
 
-// publishStatus tells whoever listens to wadm.status.<lattice>.<name>, from the one process that acts on the lattice.
-func (l *latticeRuntime) publishStatus(ctx context.Context, server *wadmapi.Server) {
-	l.cache.Subscribe(ctx, func(app *oam.Application) {
+func (l *latticeRuntime) noteBegin() {
+	select {
+	case l.begun <- struct{}{}:
+	default: // there is a note already
+	}
+}
+
+// publishStatus tells whoever listens to wadm.status.<lattice>.<name>, from the one process that acts on the lattice. One
+// that begins to act says what the one before may not have come to say.
+func (l *latticeRuntime) publishStatus(ctx context.Context, server *wadmapi.Server) error {
+	exists := func(name string) bool { return l.cache.Find(l.name, name) != nil }
+	if err := server.FollowStatus(ctx, exists); err != nil {
+		return err
+	}
+	publish := func(app *oam.Application) {
 		if app.Status.Lattice != l.name || !l.lease.Valid() {
 			return
 		}
-		gone := l.cache.Find(l.name, app.Name) == nil
-		if err := server.PublishStatus(ctx, app, gone); err != nil {
+		if err := server.PublishStatus(ctx, app, !exists(app.Name)); err != nil {
 			logr.FromContextOrDiscard(ctx).Info("wadm's status message was not sent", "application", app.Name, "reason", err.Error())
 		}
-	})
+	}
+	l.cache.Subscribe(ctx, publish)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.begun:
+			for _, app := range l.cache.InLattice(l.name) {
+				publish(app)
+			}
+		}
+	}
 }
 
 // namespaces are those that wash may read in a lattice.

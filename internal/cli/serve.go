@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/util/flowcontrol"
 	"k8s.io/client-go/kubernetes"
@@ -26,6 +27,7 @@ import (
 	"github.com/trellis-operator/trellis/internal/exposure"
 	"github.com/trellis-operator/trellis/internal/install"
 	"github.com/trellis-operator/trellis/internal/store"
+	"github.com/trellis-operator/trellis/internal/storemark"
 )
 
 // serveOptions are the flags of `trellis serve`; what is the same for all replicas stands in the configuration file.
@@ -37,6 +39,7 @@ type serveOptions struct {
 	verbosity  int
 	service    string
 	ownerRole  string
+	audit      apiserver.Audit
 }
 
 func serveCommand() *cobra.Command {
@@ -57,6 +60,8 @@ func serveCommand() *cobra.Command {
 	flags.IntVar(&o.verbosity, "v", 0, "detail of the log: 0 tells what matters, 4 and more is for debugging")
 	flags.StringVar(&o.service, "service", "trellis", "Service through which kube-apiserver reaches the Application API")
 	flags.StringVar(&o.ownerRole, "owner-cluster-role", "", "ClusterRole that owns the APIService, so that it goes with the release")
+	flags.StringVar(&o.audit.LogPath, "audit-log-path", "", "file of the audit log, or - for the standard output (default: none)")
+	flags.StringVar(&o.audit.PolicyFile, "audit-policy-file", "", "what the audit log holds: a Policy of audit.k8s.io/v1")
 	return cmd
 }
 
@@ -68,6 +73,8 @@ func (o *serveOptions) validate() error {
 		return errors.New("--identity is empty and POD_NAME is not set: name this replica")
 	case o.service == "":
 		return errors.New("--service is empty: name the Service of the Application API")
+	case o.audit.LogPath != "" && o.audit.PolicyFile == "":
+		return errors.New("--audit-log-path is set and --audit-policy-file is empty: name a file with a Policy of audit.k8s.io/v1 that says what is logged")
 	}
 	return nil
 }
@@ -86,6 +93,7 @@ type serve struct {
 	manager  ctrl.Manager
 	bindings *binding.Set
 	lattices *lattices
+	guard    *storeGuard
 	objects  *store.Store
 	loopback *rest.Config
 	cache    *applications.Cache
@@ -100,6 +108,7 @@ func runServe(ctx context.Context, o serveOptions) (err error) {
 	if err := o.validate(); err != nil {
 		return err
 	}
+	saveMemory()
 	logger := newLogger(os.Stderr, o.verbosity)
 	klog.SetLogger(logger)
 	ctrl.SetLogger(logger)
@@ -151,9 +160,15 @@ func (s *serve) openStore(ctx context.Context) error {
 		return connector.lattice(ctx, lattice)
 	})
 	s.parts.onStop(ctx, "NATS connections of lattices", func() error { s.lattices.close(); return nil })
+	if s.guard, err = newStoreGuard(ctx, storemark.Config{
+		Shelf: &storemark.ConfigMap{Client: s.kube.CoreV1().ConfigMaps(s.options.namespace), Labels: ownLabels()},
+		Told:  s.tellAboutStore(ctx),
+	}); err != nil {
+		return err
+	}
 	s.objects, err = store.Open(ctx, store.Config{
 		Conn: conn, Domain: s.config.NATS.Domain, Cluster: s.cluster, Replicas: s.config.NATS.Replicas,
-		WatchReady: flowcontrol.WatchInitialized,
+		WatchReady: flowcontrol.WatchInitialized, Expect: s.guard.expect,
 	})
 	if err != nil {
 		return err
@@ -165,7 +180,7 @@ func (s *serve) openStore(ctx context.Context) error {
 // serveAPI serves the Application API and fills the one cache of applications.
 func (s *serve) serveAPI(ctx context.Context) error {
 	certificate := &servingCertificate{
-		client: s.kube, namespace: s.options.namespace, trusted: s.registerAPI,
+		client: s.kube, namespace: s.options.namespace, trusted: s.registerAPI, now: time.Now,
 		hosts: []string{s.options.service + "." + s.options.namespace + ".svc", "localhost"},
 	}
 	if err := certificate.refresh(ctx); err != nil {
@@ -176,10 +191,13 @@ func (s *serve) serveAPI(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for the Application API: %w", err)
 	}
+	names, ports := ledgersForAPI{s.lattices}, &portsForAPI{}
 	server, err := apiserver.New(apiserver.Config{
-		Store: s.objects, Bindings: bindingsForAPI{s.bindings}, Claims: ledgersForAPI{s.lattices}, Teardowns: ledgersForAPI{s.lattices},
+		Store: s.objects, Settled: s.guard.settled, Bindings: bindingsForAPI{s.bindings},
+		Claims: names, HeldClaims: names, Teardowns: names, Ports: ports,
 		Listener: listener, Certificate: certificate,
-		Delegated: &apiserver.Delegated{Config: s.rest, Kubeconfig: s.options.kubeconfig},
+		Delegated:     &apiserver.Delegated{Config: s.rest, Kubeconfig: s.options.kubeconfig},
+		ShutdownDelay: shutdownDelay, Audit: s.options.audit,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -193,20 +211,40 @@ func (s *serve) serveAPI(ctx context.Context) error {
 	if s.cache, err = applications.NewCache(client); err != nil {
 		return err
 	}
+	ports.cache.Store(s.cache)
 	s.parts.start(ctx, "cache of applications", func(ctx context.Context) error { s.cache.Run(ctx); return nil })
+	s.guard.watch(ctx, s.parts, s.objects, s.cache, client)
 	return nil
+}
+
+// tellAboutStore logs, and writes an Event about the ConfigMap that says which store was served.
+func (s *serve) tellAboutStore(ctx context.Context) func(problem string) {
+	about := &corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.options.namespace, Name: storemark.ConfigMapName},
+	}
+	events := s.manager.GetEventRecorder("trellis")
+	return func(problem string) {
+		if problem == "" {
+			logr.FromContextOrDiscard(ctx).Info("The store is served again")
+			events.Eventf(about, nil, corev1.EventTypeNormal, "StoreServed", "Verify", "The store is served again.")
+			return
+		}
+		logr.FromContextOrDiscard(ctx).Error(nil, "Nothing is served, and no lattice is changed", "reason", problem)
+		events.Eventf(about, nil, corev1.EventTypeWarning, string(store.CauseStoreChanged), "Verify", "%s", problem)
+	}
 }
 
 // superviseLattices runs orchestrator, wadm's API and observers for every bound lattice.
 func (s *serve) superviseLattices(ctx context.Context) error {
-	deaths := newPodDeaths()
-	if err := deaths.follow(ctx, s.manager.GetCache()); err != nil {
+	ends := newPodEnds()
+	if err := ends.follow(ctx, s.manager.GetCache()); err != nil {
 		return err
 	}
 	supervisor := &latticeSupervisor{
-		bindings: s.bindings, lattices: s.lattices, loopback: s.loopback, cache: s.cache, observers: s.observers,
-		recorder: eventRecorder{s.manager.GetEventRecorder("trellis")}, identity: s.options.identity, deaths: deaths,
-		groups: s.groups, exposed: s.exposed,
+		bindings: s.bindings, lattices: s.lattices, loopback: s.loopback, cache: s.cache, guard: s.guard, observers: s.observers,
+		recorder: eventRecorder{s.manager.GetEventRecorder("trellis")}, identity: s.options.identity, ends: ends, accounts: s.config.Wash.Accounts,
+		groups: s.groups, exposed: s.exposed, living: namespacesOf(s.kube.CoreV1().Namespaces()),
 	}
 	s.parts.start(ctx, "lattices", supervisor.run)
 	s.parts.start(ctx, "notes for host groups", s.groups.run)
@@ -214,4 +252,8 @@ func (s *serve) superviseLattices(ctx context.Context) error {
 	return nil
 }
 
-const managerStopTimeout = 5 * time.Second
+const (
+	managerStopTimeout = 5 * time.Second
+	// shutdownDelay is how long nodes take, at most, to notice that a pod is not an endpoint any more.
+	shutdownDelay = 5 * time.Second
+)

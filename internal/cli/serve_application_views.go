@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -17,6 +18,7 @@ import (
 	"github.com/trellis-operator/trellis/internal/exposure"
 	"github.com/trellis-operator/trellis/internal/hostgroup"
 	"github.com/trellis-operator/trellis/internal/manifest"
+	"github.com/trellis-operator/trellis/internal/policy"
 )
 
 // What the controllers of host groups and exposure see of applications.
@@ -59,7 +61,12 @@ func (e exposedApplications) Application(ctx context.Context, key types.Namespac
 	out := &exposure.Application{
 		Namespace: app.Namespace, Name: app.Name, UID: app.UID, Lattice: app.Status.Lattice, Generation: app.Generation,
 		Deployed: !deployed.Undeployed, Disabled: app.Annotations[exposure.ExposeAnnotation] == "false",
-		Exposed: meta.FindStatusCondition(app.Status.Conditions, exposure.ConditionExposed), Endpoint: app.Status.Endpoint,
+		Exposed:  meta.FindStatusCondition(app.Status.Conditions, exposure.ConditionExposed),
+		Routed:   meta.FindStatusCondition(app.Status.Conditions, exposure.ConditionRouted),
+		Endpoint: app.Status.Endpoint,
+	}
+	if kept := app.Status.Service; kept != nil {
+		out.Kept = exposure.Kept{Type: corev1.ServiceType(kept.Type), Annotations: kept.Annotations, NodePorts: kept.NodePorts}
 	}
 	if deployed.Undeployed {
 		return out, nil
@@ -69,6 +76,7 @@ func (e exposedApplications) Application(ctx context.Context, key types.Namespac
 		return nil, err
 	}
 	out.Providers = providersOf(manifest.Parse(app.Name, spec))
+	out.Policy, out.Problems = policy.Read(app.Name, spec)
 	return out, nil
 }
 
@@ -98,7 +106,7 @@ func providersOf(model *manifest.Model) []exposure.Provider {
 		serves := slices.ContainsFunc(model.Links, func(l manifest.Link) bool {
 			return l.Source == c.ID && l.Namespace == "wasi" && l.Package == "http" && slices.Contains(l.Interfaces, "incoming-handler")
 		})
-		providers = append(providers, exposure.Provider{ID: c.ID, Image: c.Image, Config: c.Config, ServesHTTP: serves})
+		providers = append(providers, exposure.Provider{ID: c.ID, Component: c.Name, Image: c.Image, Config: c.Config, ServesHTTP: serves})
 	}
 	return providers
 }
@@ -115,7 +123,24 @@ func (e exposedApplications) InLattice(_ context.Context, lattice string) ([]typ
 	return keys, nil
 }
 
-// Report writes condition and endpoint; nothing is written when the status says so already.
+// settingsOf is nil where users set nothing.
+func settingsOf(kept exposure.Kept) *oam.ServiceSettings {
+	if kept.Type == "" && len(kept.Annotations) == 0 && len(kept.NodePorts) == 0 {
+		return nil
+	}
+	return &oam.ServiceSettings{Type: string(kept.Type), Annotations: kept.Annotations, NodePorts: kept.NodePorts}
+}
+
+// setCondition sets a condition, or takes the one of that type away.
+func setCondition(conditions *[]metav1.Condition, kind string, condition *metav1.Condition) {
+	if condition == nil {
+		meta.RemoveStatusCondition(conditions, kind)
+		return
+	}
+	meta.SetStatusCondition(conditions, *condition)
+}
+
+// Report writes conditions, endpoint and what is kept; nothing is written when the status says so already.
 func (e exposedApplications) Report(ctx context.Context, key types.NamespacedName, uid types.UID, report exposure.Exposure) error {
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		app, err := e.client.In(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
@@ -127,11 +152,9 @@ func (e exposedApplications) Report(ctx context.Context, key types.NamespacedNam
 		}
 		before := app.Status.DeepCopy()
 		app.Status.Endpoint = report.Endpoint
-		if report.Condition == nil {
-			meta.RemoveStatusCondition(&app.Status.Conditions, exposure.ConditionExposed)
-		} else {
-			meta.SetStatusCondition(&app.Status.Conditions, *report.Condition)
-		}
+		app.Status.Service = settingsOf(report.Kept)
+		setCondition(&app.Status.Conditions, exposure.ConditionExposed, report.Condition)
+		setCondition(&app.Status.Conditions, exposure.ConditionRouted, report.Routed)
 		if equality.Semantic.DeepEqual(*before, app.Status) {
 			return nil
 		}

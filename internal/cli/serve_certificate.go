@@ -33,6 +33,8 @@ type servingCertificate struct {
 	hosts     []string
 	// trusted is told the bundle that clients need whenever it was looked at.
 	trusted func(ctx context.Context, bundle []byte) error
+	// now tells the time.
+	now func() time.Time
 
 	mu        sync.Mutex
 	pair      certificates.Pair
@@ -105,7 +107,7 @@ func (c *servingCertificate) readOrRenew(ctx context.Context) (*certificates.Ser
 			known = nil // unreadable is as good as missing: nothing else could be served with it
 		}
 	}
-	serving, changed, err := certificates.Renew(known, authorityName, c.hosts, time.Now())
+	serving, changed, err := certificates.Renew(known, authorityName, c.hosts, c.now())
 	if err != nil || !changed {
 		return serving, err
 	}

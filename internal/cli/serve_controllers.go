@@ -109,6 +109,9 @@ func (s *serve) startControllers(context.Context) error {
 	if err := groups.SetupWithManager(s.manager, s.groups.out); err != nil {
 		return fmt.Errorf("set up the controller of host groups: %w", err)
 	}
+	if err := s.manager.Add(&rollCall{observers: s.observers, groups: s.manager.GetClient()}); err != nil {
+		return fmt.Errorf("set up the call of hosts: %w", err)
+	}
 	services := exposure.New(exposure.Options{
 		Applications: exposedApplications{s.cache, client, applications.NewRevisions(client)},
 		Lattices:     s.observers, Client: s.manager.GetClient(), Live: s.manager.GetAPIReader(), Dialer: &net.Dialer{},

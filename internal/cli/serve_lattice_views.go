@@ -27,11 +27,23 @@ type observer struct {
 
 // observers holds one observer for each lattice that is looked after.
 type observers struct {
-	mu sync.Mutex
-	of map[string]*observer
+	mu  sync.Mutex
+	of  map[string]*observer
+	why map[string]string
 }
 
-func newObservers() *observers { return &observers{of: map[string]*observer{}} }
+func newObservers() *observers {
+	return &observers{of: map[string]*observer{}, why: map[string]string{}}
+}
+
+// fail notes why a lattice can't be connected, and says whether that is news.
+func (o *observers) fail(lattice string, why error) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	news := o.why[lattice] != why.Error()
+	o.why[lattice] = why.Error()
+	return news
+}
 
 func (o *observers) set(lattice string, view *observer) {
 	o.mu.Lock()
@@ -44,6 +56,9 @@ func (o *observers) get(lattice string) (*observer, error) {
 	defer o.mu.Unlock()
 	if view := o.of[lattice]; view != nil {
 		return view, nil
+	}
+	if why := o.why[lattice]; why != "" {
+		return nil, fmt.Errorf("lattice %q is not connected yet: %s", lattice, why)
 	}
 	return nil, fmt.Errorf("lattice %q is not connected yet", lattice)
 }
@@ -63,6 +78,7 @@ func (o *observers) Hosts(_ context.Context, lattice string) ([]hostgroup.Host, 
 		hosts = append(hosts, hostgroup.Host{
 			ID: h.ID, Name: h.Inventory.FriendlyName, Version: h.Inventory.Version, Labels: h.Inventory.Labels,
 			StartedAt: h.StartedAt, Components: len(h.Inventory.Components), Providers: len(h.Inventory.Providers),
+			Silent: h.Silent,
 		})
 	}
 	return hosts, nil

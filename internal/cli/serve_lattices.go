@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	latticeRetry = 5 * time.Second
+	latticeRetry = time.Second
 	// serveWindow is how long hosts of a cluster may take to answer a ping.
 	serveWindow = 2 * time.Second
 )
@@ -30,10 +30,13 @@ type latticeSupervisor struct {
 	lattices  *lattices
 	loopback  *rest.Config
 	cache     *applications.Cache
+	guard     *storeGuard
+	living    livingNamespace
 	observers *observers
 	recorder  orchestrator.Recorder
-	deaths    orchestrator.HostDeaths
+	ends      orchestrator.HostEnds
 	identity  string
+	accounts  map[string]string // of lattices, for the multitenant form of wadm's subjects
 
 	// groups and exposed are told which lattices and applications to look at again.
 	groups  *notes[string]
@@ -69,6 +72,9 @@ func (s *latticeSupervisor) startMissing(ctx context.Context, running *parts) (a
 		}
 		if err := s.start(ctx, running, name); err != nil {
 			logr.FromContextOrDiscard(ctx).Info("A lattice is not connected yet; it is tried again", "lattice", name, "reason", err.Error())
+			if s.observers.fail(name, err) {
+				s.groups.add(name)
+			}
 			again = time.After(latticeRetry)
 			continue
 		}
@@ -92,8 +98,9 @@ func (s *latticeSupervisor) start(ctx context.Context, running *parts, name stri
 	}
 	view := &observer{census: census.New(hosts, census.Options{Changed: told}), wiring: census.NewWiring(hosts, told)}
 	runtime := &latticeRuntime{
-		name: name, bindings: s.bindings, lattices: s.lattices, loopback: s.loopback, cache: s.cache,
-		recorder: s.recorder, deaths: s.deaths, identityLabel: v1alpha1.HostLabelPodUID, identity: s.identity, window: serveWindow,
+		name: name, bindings: s.bindings, lattices: s.lattices, loopback: s.loopback, cache: s.cache, guard: s.guard,
+		living: s.living, recorder: s.recorder, ends: s.ends, identityLabel: v1alpha1.HostLabelPodUID, identity: s.identity, window: serveWindow,
+		account: s.accounts[name],
 	}
 	if err := runtime.start(ctx, running); err != nil {
 		return err

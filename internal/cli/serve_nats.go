@@ -4,20 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
 	"github.com/trellis-operator/trellis/internal/config"
+	"github.com/trellis-operator/trellis/internal/hostgroup"
 	"github.com/trellis-operator/trellis/internal/natsconn"
 	"github.com/trellis-operator/trellis/internal/natskeys"
 )
+
+// secretsTimeout bounds one look at the Secrets of a host group while a connection waits for them.
+const secretsTimeout = 5 * time.Second
 
 // natsConnector opens the operator's connections: one to its own account, one to each lattice. Lattices of the
 // configuration have accounts in the configured NATS; any other is reached as its host groups say.
@@ -65,24 +68,32 @@ func (n *natsConnector) lattice(ctx context.Context, lattice string) (*nats.Conn
 	return nil, "", errors.New("no account of the chart's NATS and no host group has this lattice")
 }
 
-// external connects to the NATS that a host group names.
+// external connects to the NATS that a host group names, as its Secrets say at that moment.
 func (n *natsConnector) external(ctx context.Context, group *v1alpha1.WasmCloudHostConfig) (*nats.Conn, error) {
-	c := natsconn.Config{URLs: []string{fmt.Sprintf("%s:%d", group.Spec.NatsAddress, group.Spec.NatsClientPort)}, Name: n.name}
-	if group.Spec.SecretName == "" {
-		return natsconn.Connect(ctx, c)
-	}
-	var secret corev1.Secret
-	if err := n.secrets.Get(ctx, types.NamespacedName{Namespace: group.Namespace, Name: group.Spec.SecretName}, &secret); err != nil {
-		return nil, fmt.Errorf("read Secret %s/%s of host group %s: %w", group.Namespace, group.Spec.SecretName, group.Name, err)
-	}
-	file, err := os.CreateTemp("", "nats-*.creds") // mode 0600; read again at each reconnect
+	access, err := hostgroup.ReadAccess(ctx, n.secrets, group)
 	if err != nil {
-		return nil, fmt.Errorf("keep the credentials of host group %s/%s: %w", group.Namespace, group.Name, err)
+		return nil, fmt.Errorf("host group %s/%s: %w", group.Namespace, group.Name, err)
 	}
-	_, err = file.Write(secret.Data[v1alpha1.CredentialsKey])
-	if err := errors.Join(err, file.Close()); err != nil {
-		return nil, fmt.Errorf("keep the credentials of host group %s/%s: %w", group.Namespace, group.Name, err)
+	return natsconn.Connect(ctx, natsconn.Config{
+		URLs: access.URLs, TLS: access.TLS, Name: n.name,
+		Secrets: func() (natsconn.Secrets, error) { return n.secretsOf(ctx, client.ObjectKeyFromObject(group)) },
+	})
+}
+
+// secretsOf reads them anew: the connection outlives the Secrets and the spec that it began with.
+func (n *natsConnector) secretsOf(ctx context.Context, name types.NamespacedName) (natsconn.Secrets, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), secretsTimeout)
+	defer cancel()
+	var group v1alpha1.WasmCloudHostConfig
+	if err := n.groups.Get(ctx, name, &group); err != nil {
+		return natsconn.Secrets{}, fmt.Errorf("read host group %s: %w", name, err)
 	}
-	c.CredsFile = file.Name()
-	return natsconn.Connect(ctx, c)
+	access, err := hostgroup.ReadAccess(ctx, n.secrets, &group)
+	if err != nil {
+		return natsconn.Secrets{}, fmt.Errorf("host group %s: %w", name, err)
+	}
+	return natsconn.Secrets{
+		Creds: access.Login.Creds, Seed: access.Login.Seed, User: access.Login.User, Password: access.Login.Password,
+		CA: access.CA, Cert: access.Cert, Key: access.Key,
+	}, nil
 }

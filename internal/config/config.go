@@ -101,6 +101,8 @@ type Mirror struct {
 type Wash struct {
 	// Lattices by name; "*" means all, an empty list none. Default: all.
 	Lattices *[]string `json:"lattices,omitempty"`
+	// Accounts by lattice: requests are answered on `<account>.wadm.api.<lattice>.…` too, as a multitenant wadm does.
+	Accounts map[string]string `json:"accounts,omitempty"`
 }
 
 // Allows says whether wash may work on applications of a lattice.

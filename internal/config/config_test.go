@@ -56,6 +56,7 @@ func TestParse_Errors(t *testing.T) {
 		"lattice name":      {"name: default", "name: a.b", "NATS token"},
 		"lattice twice":     {"[{name: default}]", "[{name: a}, {name: a}]", "twice"},
 		"namespace":         {"name: default", "name: default, namespaces: [A_B]", "lattices[0].namespaces"},
+		"account":           {"lattices:", "wash: {accounts: {default: \"A.b\"}}\nlattices:", "wash.accounts"},
 		"no helper":         {"helperImage: ", "image: ", "hosts.helperImage"},
 		"binding":           {"lattices:", "bindings: [{lattice: a, namespaces: []}]\nlattices:", "bindings[0].namespaces"},
 		"replicas":          {`svc"`, `svc", replicas: 2`, "nats.replicas"},

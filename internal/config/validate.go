@@ -40,6 +40,11 @@ func (c *Config) validate() error {
 		}
 		validateNamespaces(b.Namespaces, fmt.Sprintf("bindings[%d].namespaces", i), fault)
 	}
+	for lattice, account := range c.Wash.Accounts {
+		if !latticeName.MatchString(lattice) || !latticeName.MatchString(account) {
+			fault("wash.accounts has lattice %q with account %q, which are not NATS tokens: use letters, digits, '-' and '_'", lattice, account)
+		}
+	}
 	c.validateHosts(fault)
 	validatePort(c.API.Port, "api.port", fault)
 	return errors.Join(faults...)

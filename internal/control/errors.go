@@ -11,7 +11,7 @@ import (
 // Errors of this package; match with errors.Is. For a refusal use errors.As with *RefusedError.
 var (
 	// ErrTimeout: no answer in time. The command may have been carried out.
-	ErrTimeout = errors.New("no answer in time")
+	ErrTimeout error = timeoutError{}
 	// ErrNoResponders: no host listens there. The command was not carried out.
 	ErrNoResponders = errors.New("no host listens")
 	// ErrDisconnected: our own connection to NATS is down. The command was not sent.
@@ -19,6 +19,13 @@ var (
 	// ErrBadReply: the answer cannot be read.
 	ErrBadReply = errors.New("the answer cannot be read")
 )
+
+// timeoutError says so by a method too, for those who only ask whether a command may have been carried out.
+type timeoutError struct{}
+
+func (timeoutError) Error() string { return "no answer in time" }
+
+func (timeoutError) Timeout() bool { return true }
 
 // Error is a failed operation.
 type Error struct {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/trellis-operator/trellis/internal/lattice"
@@ -15,11 +16,25 @@ func (c *Client) PutLink(ctx context.Context, l lattice.Link) error {
 	return err
 }
 
-// DeleteLink removes a link; one that is not there is no error.
+// DeleteLink removes a link; one that is not there is no error. Where no host listens, the link is taken out of the bucket
+// that hosts share.
 func (c *Client) DeleteLink(ctx context.Context, key lattice.LinkKey) error {
 	operation := fmt.Sprintf("delete link %s of %s (%s:%s)", key.Name, key.SourceID, key.WitNamespace, key.WitPackage)
 	_, err := c.request(ctx, operation, c.subjects.LinkDelete(), lattice.DeleteLink(key))
-	return err
+	return c.orStored(ctx, operation, err, func(ctx context.Context) error { return c.deleteStoredLink(ctx, key) })
+}
+
+// orStored does without a host what no host was there for.
+func (c *Client) orStored(ctx context.Context, operation string, err error, instead func(context.Context) error) error {
+	if !errors.Is(err, ErrNoResponders) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	if err := instead(ctx); err != nil {
+		return &Error{Operation: operation + " where no host listens", Err: translate(err)}
+	}
+	return nil
 }
 
 // Links lists all links of the lattice in one message. Above the server's payload limit (1 MiB by default) real hosts
@@ -61,9 +76,11 @@ func (c *Client) GetConfig(ctx context.Context, name string) (config lattice.Con
 	return config, true, nil
 }
 
-// DeleteConfig removes a named configuration; one that is not there is no error.
+// DeleteConfig removes a named configuration; one that is not there is no error. Where no host listens, it is purged from
+// the bucket that hosts share.
 func (c *Client) DeleteConfig(ctx context.Context, name string) error {
+	operation := "delete config " + name
 	subject, err := c.subjects.ConfigDelete(name)
-	_, err = c.command(ctx, "delete config "+name, subject, err, nil)
-	return err
+	_, err = c.command(ctx, operation, subject, err, nil)
+	return c.orStored(ctx, operation, err, func(ctx context.Context) error { return c.deleteStoredConfig(ctx, name) })
 }

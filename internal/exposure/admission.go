@@ -17,6 +17,7 @@ const (
 type listener struct {
 	pod, host string
 	number    uint16
+	udp       bool
 }
 
 // admission remembers which ports answered, so that each is asked until it does and not again. What left is forgotten:

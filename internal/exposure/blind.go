@@ -27,17 +27,17 @@ func (r *Reconciler) refresh(ctx context.Context, app *Application) error {
 	}
 	var ports []served
 	for _, p := range service.Spec.Ports {
-		at := served{name: p.Name, number: uint16(p.Port)}
-		for _, ref := range targets(slices, p.Port) {
+		at, refs := targets(slices, p)
+		for _, ref := range refs {
 			pod, err := r.podByName(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, ref.UID)
 			if err != nil {
 				return err
 			}
 			if pod != nil {
-				at.pods = append(at.pods, servingPod{pod: pod})
+				at.by = append(at.by, server{pod: pod, zone: r.zone(ctx, pod)})
 			}
 		}
-		at.pods = sortPods(at.pods)
+		at.by = sortServers(at.by)
 		ports = append(ports, at)
 	}
 	return r.applySlices(ctx, app, service.UID, ports)
@@ -46,8 +46,11 @@ func (r *Reconciler) refresh(ctx context.Context, app *Application) error {
 // slices returns the slices of the application's Service, whoever made them.
 func (r *Reconciler) slices(ctx context.Context, app *Application) ([]discoveryv1.EndpointSlice, error) {
 	var list discoveryv1.EndpointSliceList
-	err := r.options.Client.List(ctx, &list, client.InNamespace(app.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: serviceName(app.Name)})
-	if err != nil {
+	options := []client.ListOption{client.InNamespace(app.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: serviceName(app.Name)}}
+	if r.indexed {
+		options = append(options, client.MatchingFields{serviceOfSlice: serviceName(app.Name)})
+	}
+	if err := r.options.Client.List(ctx, &list, options...); err != nil {
 		return nil, fmt.Errorf("listing endpoint slices: %w", err)
 	}
 	return list.Items, nil
@@ -60,7 +63,8 @@ func listenersIn(slices []discoveryv1.EndpointSlice) map[listener]bool {
 		for _, e := range slice.Endpoints {
 			for _, p := range slice.Ports {
 				if e.TargetRef != nil && p.Port != nil {
-					out[listener{pod: string(e.TargetRef.UID), number: uint16(*p.Port)}] = true
+					udp := p.Protocol != nil && *p.Protocol == corev1.ProtocolUDP
+					out[listener{pod: string(e.TargetRef.UID), number: uint16(*p.Port), udp: udp}] = true
 				}
 			}
 		}
@@ -68,18 +72,25 @@ func listenersIn(slices []discoveryv1.EndpointSlice) map[listener]bool {
 	return out
 }
 
-// targets returns the pods behind a port.
-func targets(slices []discoveryv1.EndpointSlice, port int32) []corev1.ObjectReference {
-	var out []corev1.ObjectReference
+// targets returns the port of the slices that belongs to one of a Service, and what is behind it. Hosts outside of the
+// cluster stay as they are: nothing here knows better.
+func targets(slices []discoveryv1.EndpointSlice, p corev1.ServicePort) (at served, refs []corev1.ObjectReference) {
+	at = served{name: p.Name, number: uint16(p.Port), front: uint16(p.Port), protocol: p.Protocol}
 	for _, slice := range slices {
-		if len(slice.Ports) != 1 || slice.Ports[0].Port == nil || *slice.Ports[0].Port != port {
+		if len(slice.Ports) != 1 || slice.Ports[0].Port == nil || slice.Ports[0].Name == nil || *slice.Ports[0].Name != p.Name || !ourSlice(&slice) {
 			continue
+		}
+		at.number = uint16(*slice.Ports[0].Port)
+		if slice.Ports[0].AppProtocol != nil {
+			at.appProtocol = *slice.Ports[0].AppProtocol
 		}
 		for _, e := range slice.Endpoints {
 			if e.TargetRef != nil {
-				out = append(out, *e.TargetRef)
+				refs = append(refs, *e.TargetRef)
+			} else if len(e.Addresses) == 1 {
+				at.by = append(at.by, server{address: e.Addresses[0]})
 			}
 		}
 	}
-	return out
+	return at, refs
 }

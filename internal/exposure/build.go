@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
+	"github.com/trellis-operator/trellis/internal/policy"
 )
 
 // maxEndpoints is how many endpoints one slice holds, as in Kubernetes' own controller.
@@ -29,32 +30,50 @@ func labelsOf(app *Application) map[string]string {
 	}
 }
 
-// buildService returns the Service of an application. Type, annotations and node ports stay the user's.
+// buildService returns the Service of an application. What no policy sets stays the user's: type, annotations, node ports.
+// The finalizer keeps the address while nobody is there who would make the Service anew.
 func buildService(app *Application, ports []served) *corev1.Service {
 	service := &corev1.Service{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Name: serviceName(app.Name), Namespace: app.Namespace, Labels: labelsOf(app),
-			Annotations: map[string]string{ApplicationLabel: app.Name}},
+			Annotations: map[string]string{ApplicationLabel: app.Name}, Finalizers: []string{v1alpha1.ServiceFieldManager}},
 		Spec: corev1.ServiceSpec{IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack)},
 	}
 	for _, p := range ports {
-		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: p.name, Port: int32(p.number),
-			Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(int32(p.number))})
+		at := corev1.ServicePort{Name: p.name, Port: int32(p.front), Protocol: p.protocol, TargetPort: intstr.FromInt32(int32(p.number))}
+		if p.appProtocol != "" {
+			at.AppProtocol = new(p.appProtocol)
+		}
+		service.Spec.Ports = append(service.Spec.Ports, at)
+	}
+	if app.Policy != nil {
+		addSettings(service, app.Policy.Service)
 	}
 	return service
 }
 
-// namePorts names ports as wasmCloud's operator did: the first is http.
-func namePorts(ports []port) []served {
-	var out []served
-	for _, p := range ports {
-		name := "http"
-		if len(out) > 0 {
-			name = fmt.Sprintf("http-%d", p.number)
+// addSettings sets what policies say about the Service.
+func addSettings(service *corev1.Service, s policy.Service) {
+	maps.Copy(service.Annotations, s.Annotations)
+	for key, value := range s.Labels {
+		if _, ours := service.Labels[key]; !ours {
+			service.Labels[key] = value
 		}
-		out = append(out, served{name: name, number: p.number})
 	}
-	return out
+	spec := &service.Spec
+	spec.Type, spec.SessionAffinity, spec.ExternalTrafficPolicy = s.Type, s.SessionAffinity, s.ExternalTrafficPolicy
+	if s.SessionTimeout > 0 {
+		spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(s.SessionTimeout)}}
+	}
+	if s.InternalTrafficPolicy != "" {
+		spec.InternalTrafficPolicy = new(s.InternalTrafficPolicy)
+	}
+	if s.LoadBalancerClass != "" {
+		spec.LoadBalancerClass = new(s.LoadBalancerClass)
+	}
+	if s.Headless {
+		spec.ClusterIP = corev1.ClusterIPNone
+	}
 }
 
 // buildSlices returns one slice per port and address family, and more where there are many endpoints.
@@ -62,9 +81,9 @@ func buildSlices(app *Application, service types.UID, ports []served) []*discove
 	var out []*discoveryv1.EndpointSlice
 	for _, p := range ports {
 		families := map[discoveryv1.AddressType][]discoveryv1.Endpoint{}
-		for _, s := range p.pods {
-			for family, address := range addressesOf(s.pod) {
-				families[family] = append(families[family], endpoint(s.pod, address))
+		for _, s := range p.by {
+			for family, address := range s.addresses() {
+				families[family] = append(families[family], s.endpoint(address))
 			}
 		}
 		for _, family := range slices.Sorted(maps.Keys(families)) {
@@ -93,6 +112,14 @@ func buildSlice(app *Application, service types.UID, p served, family discoveryv
 		},
 		AddressType: family,
 		Endpoints:   endpoints,
-		Ports:       []discoveryv1.EndpointPort{{Name: new(p.name), Port: new(int32(p.number)), Protocol: new(corev1.ProtocolTCP)}},
+		Ports:       []discoveryv1.EndpointPort{slicePort(p)},
 	}
+}
+
+func slicePort(p served) discoveryv1.EndpointPort {
+	out := discoveryv1.EndpointPort{Name: new(p.name), Port: new(int32(p.number)), Protocol: new(p.protocol)}
+	if p.appProtocol != "" {
+		out.AppProtocol = new(p.appProtocol)
+	}
+	return out
 }

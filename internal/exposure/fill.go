@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -14,93 +15,85 @@ import (
 // silentAgain is how soon a port that never answered is asked again.
 const silentAgain = 5 * time.Second
 
-// fill finds the pods behind each port. Ports that do not answer yet are left out, and looked at again soon; those that
+// filled is the Service's ports with what serves them.
+type filled struct {
+	ports []served
+	// again is when to look again, zero for never; silent counts endpoints whose port does not answer.
+	again  time.Duration
+	silent int
+	// clashes are ports of hosts that other applications want as well.
+	clashes []clash
+}
+
+// fill finds what is behind each port. Ports that do not answer yet are left out, and looked at again soon; those that
 // have been silent for long enough are counted.
-func (r *Reconciler) fill(ctx context.Context, app *Application, view View, ports []port, named []served) (filled []served, again time.Duration, silents int, err error) {
-	candidates, err := r.candidates(ctx, app.Lattice, view, ports)
+func (r *Reconciler) fill(ctx context.Context, app *Application, view View, ports []port, fronts []served) (filled, error) {
+	candidates, err := r.candidates(ctx, app, view, ports)
 	if err != nil {
-		return nil, 0, 0, err
+		return filled{}, err
 	}
-	if err := r.remember(ctx, app, candidates); err != nil {
-		return nil, 0, 0, err
+	if err := r.remember(ctx, app, candidates, socketsOf(ports, view)); err != nil {
+		return filled{}, err
 	}
+	out := filled{ports: fronts, clashes: r.sockets.clashes(keyOf(app))}
+	lost := lostTo(out.clashes)
 	verdicts := r.verify(ctx, candidates)
-	for i := range named {
+	for i := range fronts {
+		at := &out.ports[i]
 		for j, c := range candidates {
-			if c.number != named[i].number || c.pod == nil {
+			if c.name != at.name || c.pod == nil && c.address == "" || lost[socket{c.host, c.number, c.udp}] {
 				continue
 			}
 			switch verdicts[j] {
 			case wait:
-				again = dialAgain
+				out.again = dialAgain
 				continue
 			case silent:
-				silents++
-				if again == 0 {
-					again = silentAgain
+				out.silent++
+				if out.again == 0 {
+					out.again = silentAgain
 				}
 			}
-			named[i].pods = append(named[i].pods, servingPod{c.pod, c.host})
+			at.by = append(at.by, server{c.pod, r.zone(ctx, c.pod), c.address})
 		}
-		named[i].pods = sortPods(named[i].pods)
-	}
-	return named, again, silents, nil
-}
-
-// candidates joins the hosts behind each port with their pods.
-func (r *Reconciler) candidates(ctx context.Context, lattice string, view View, ports []port) ([]candidate, error) {
-	pods := map[string]*corev1.Pod{}
-	var unlabelled []*corev1.Pod
-	var out []candidate
-	for _, p := range ports {
-		if p.loopback {
-			continue
-		}
-		nameless := false
-		for _, h := range hostsOf(p, view) {
-			namespace, name, uid := podOf(h)
-			if uid == "" {
-				nameless = nameless || h.Labels["kubernetes"] == "true" // others run outside of any cluster
-				continue
-			}
-			if _, looked := pods[uid]; !looked {
-				pod, err := r.podByName(ctx, types.NamespacedName{Namespace: namespace, Name: name}, types.UID(uid))
-				if err != nil {
-					return nil, err
-				}
-				pods[uid] = pod
-			}
-			out = append(out, candidate{listener{uid, h.ID, p.number}, pods[uid]})
-		}
-		if nameless && unlabelled == nil {
-			var err error
-			if unlabelled, err = r.unlabelled(ctx, lattice); err != nil {
-				return nil, err
-			}
-		}
-		for _, pod := range unlabelled {
-			if nameless {
-				out = append(out, candidate{listener{pod: string(pod.UID), number: p.number}, pod})
-			}
-		}
+		at.by = sortServers(at.by)
 	}
 	return out, nil
 }
 
+// zone is that of the pod's node; empty if it has none or is not known.
+func (r *Reconciler) zone(ctx context.Context, pod *corev1.Pod) string {
+	if pod == nil || pod.Spec.NodeName == "" {
+		return ""
+	}
+	node := nodeMetadata()
+	if err := r.options.Client.Get(ctx, types.NamespacedName{Name: pod.Spec.NodeName}, node); err != nil {
+		return ""
+	}
+	return node.Labels[corev1.LabelTopologyZone]
+}
+
+// nodeMetadata is a node of which only the metadata is looked at.
+func nodeMetadata() *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}}
+}
+
 // remember keeps what the application's endpoints come from. At the first look after a start, what is an endpoint
-// already needs no answer.
-func (r *Reconciler) remember(ctx context.Context, app *Application, candidates []candidate) error {
+// already needs no answer, and keeps its port against other applications.
+func (r *Reconciler) remember(ctx context.Context, app *Application, candidates []candidate, wanted map[socket]string) error {
 	key := keyOf(app)
 	before, known := r.index.listeners(key)
+	trusted := map[socket]bool{}
 	if !known {
 		slices, err := r.slices(ctx, app)
 		if err != nil {
 			return err
 		}
-		trusted := listenersIn(slices)
+		endpoints := listenersIn(slices)
 		for _, c := range candidates {
-			if trusted[listener{pod: c.listener.pod, number: c.number}] {
+			if endpoints[listener{pod: c.listener.pod, number: c.number, udp: c.udp}] {
 				r.admission.trust(c.listener)
+				trusted[socket{c.host, c.number, c.udp}] = true
 			}
 		}
 	}
@@ -110,13 +103,8 @@ func (r *Reconciler) remember(ctx context.Context, app *Application, candidates 
 	}
 	r.admission.forget(before, keep)
 	r.index.set(key, keep)
+	r.tell(r.sockets.claim(key, wanted, trusted))
 	return nil
-}
-
-// candidate is a pod that should serve a port.
-type candidate struct {
-	listener
-	pod *corev1.Pod // nil if it is not there; hides the uid in listener
 }
 
 // verify asks all ports at once. A pod that is not ready or ends is no reason to ask: it is no target of traffic.
@@ -124,11 +112,15 @@ func (r *Reconciler) verify(ctx context.Context, candidates []candidate) []verdi
 	out := make([]verdict, len(candidates))
 	var group sync.WaitGroup
 	for i, c := range candidates {
-		if c.pod == nil || c.pod.DeletionTimestamp != nil || !podCondition(c.pod) {
-			out[i] = answers
+		address := c.address
+		if c.pod != nil {
+			address = c.pod.Status.PodIPs[0].IP
+		}
+		if c.udp || address == "" || c.pod != nil && (c.pod.DeletionTimestamp != nil || !podCondition(c.pod)) {
+			out[i] = answers // UDP has no answer to wait for
 			continue
 		}
-		group.Go(func() { out[i] = r.admission.ask(ctx, c.listener, c.pod.Status.PodIPs[0].IP) })
+		group.Go(func() { out[i] = r.admission.ask(ctx, c.listener, address) })
 	}
 	group.Wait()
 	return out

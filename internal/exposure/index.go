@@ -1,6 +1,8 @@
 package exposure
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -11,10 +13,13 @@ type index struct {
 	mu   sync.Mutex
 	apps map[types.NamespacedName]map[listener]bool
 	pods map[string]map[types.NamespacedName]bool
+	// referred are the applications that the routes of another name, by that one.
+	referred map[types.NamespacedName][]types.NamespacedName
 }
 
 func newIndex() *index {
-	return &index{apps: map[types.NamespacedName]map[listener]bool{}, pods: map[string]map[types.NamespacedName]bool{}}
+	return &index{apps: map[types.NamespacedName]map[listener]bool{}, pods: map[string]map[types.NamespacedName]bool{},
+		referred: map[types.NamespacedName][]types.NamespacedName{}}
 }
 
 // set records what an application's endpoints come from.
@@ -35,6 +40,30 @@ func (x *index) forget(key types.NamespacedName) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.drop(key)
+	delete(x.referred, key)
+}
+
+// refer records which other applications the routes of one name.
+func (x *index) refer(key types.NamespacedName, named []types.NamespacedName) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(named) == 0 {
+		delete(x.referred, key)
+		return
+	}
+	x.referred[key] = named
+}
+
+// referrers are the applications whose routes name one.
+func (x *index) referrers(key types.NamespacedName) (out []types.NamespacedName) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for referrer, named := range x.referred {
+		if slices.Contains(named, key) {
+			out = append(out, referrer)
+		}
+	}
+	return out
 }
 
 func (x *index) drop(key types.NamespacedName) {
@@ -53,6 +82,13 @@ func (x *index) listeners(key types.NamespacedName) (map[listener]bool, bool) {
 	defer x.mu.Unlock()
 	found, known := x.apps[key]
 	return found, known
+}
+
+// all returns every application of which something is known.
+func (x *index) all() []types.NamespacedName {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Collect(maps.Keys(x.apps))
 }
 
 // ofPod returns the applications that a pod serves.

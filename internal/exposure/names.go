@@ -36,8 +36,27 @@ const (
 	ReasonBadAddress = "BadAddress"
 	// ReasonPortUnverified: endpoints were added whose port does not answer.
 	ReasonPortUnverified = "PortUnverified"
-	// ReasonRefused: Kubernetes refused the Service.
+	// ReasonRefused: Kubernetes refused the Service, or a route.
 	ReasonRefused = "Refused"
+	// ReasonInvalidPolicy: an expose policy can't be read; what was made before it stays.
+	ReasonInvalidPolicy = "InvalidPolicy"
+	// ConditionRouted says how the routes fare that a policy asks for; it is not there if none does.
+	ConditionRouted = "Routed"
+	// ReasonRouted: every route was accepted.
+	ReasonRouted = "Routed"
+	// ReasonNoGatewayAPI: the cluster does not know the kind of a route.
+	ReasonNoGatewayAPI = "GatewayAPIMissing"
+	// ReasonNotAccepted: a Gateway does not accept a route.
+	ReasonNotAccepted = "NotAccepted"
+	// ReasonRefNotPermitted: a backend of another namespace is not granted. The word is the Gateway API's.
+	ReasonRefNotPermitted = "RefNotPermitted"
+	// ReasonBackendUnresolved: a backend is not found.
+	ReasonBackendUnresolved = "BackendUnresolved"
+	// ReasonForeignRoute: a route or Ingress of the name belongs to someone else.
+	ReasonForeignRoute = "ForeignRoute"
+
+	// ReasonPortConflict: another application listens on the same port of the same host.
+	ReasonPortConflict = "PortConflict"
 )
 
 // serviceName returns the name of the Service: that of the application where Kubernetes allows it, else a legal name

@@ -1,5 +1,5 @@
-// Package exposure is the controller that gives every application with an HTTP server a Service, and the Service live
-// endpoints.
+// Package exposure is the controller that gives every application with an HTTP server, or with ports that a policy
+// lists, a Service, and the Service live endpoints and routes.
 //
 // What counts is what runs: the links and configurations of the lattice say which port a provider listens on, the hosts
 // say where it runs, their pods say at which address and whether they are ready. The manifest only says whether an
@@ -11,9 +11,12 @@ import (
 	"net"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/trellis-operator/trellis/internal/policy"
 )
 
 // Application is what exposure knows of an application.
@@ -29,27 +32,44 @@ type Application struct {
 	Disabled bool
 	// Providers are the capability providers of the deployed version.
 	Providers []Provider
-	// Exposed is the condition that was reported last, nil if none; Endpoint is the address that was.
+	// Policy is what the expose policies of the deployed version say, nil if it has none; Problems is what is wrong in them.
+	Policy   *policy.Settings
+	Problems []policy.Problem
+	// Exposed and Routed are the conditions that were reported last, nil if none; Endpoint and Kept are what was.
 	Exposed  *metav1.Condition
+	Routed   *metav1.Condition
 	Endpoint string
+	Kept     Kept
 	// Generation of the metadata, for the condition.
 	Generation int64
 }
 
 // Provider is a capability provider of an application.
 type Provider struct {
-	ID    string
-	Image string
+	ID string
+	// Component is its name in the manifest.
+	Component string
+	Image     string
 	// Config are the names of its configurations in the lattice, in order.
 	Config []string
 	// ServesHTTP says whether the manifest links it to a component on wasi:http/incoming-handler.
 	ServesHTTP bool
 }
 
-// Exposure is what is reported of an application. A nil condition takes condition and endpoint away.
+// Exposure is what is reported of an application. A nil condition is taken away.
 type Exposure struct {
 	Condition *metav1.Condition
+	Routed    *metav1.Condition
 	Endpoint  string
+	Kept      Kept
+}
+
+// Kept is what users set on the Service, which a new one gets as well.
+type Kept struct {
+	Type        corev1.ServiceType
+	Annotations map[string]string
+	// NodePorts by the name of the port.
+	NodePorts map[string]int32
 }
 
 // Applications knows the applications of every namespace.

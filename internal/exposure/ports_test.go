@@ -74,6 +74,18 @@ func TestPortsOf(t *testing.T) {
 		"loopback":            {external, []Link{httpLink("c", "addr")}, map[string]map[string]string{"addr": {"address": "127.0.0.1:80"}}, map[uint16]string{80: "*c"}},
 		"path mode": {with(external, "own"), []Link{httpLink("a", "x"), httpLink("b")},
 			map[string]map[string]string{"own": {"routing_mode": "path", "address": "0.0.0.0:88"}, "x": {"address": "0.0.0.0:1", "path": "/"}}, map[uint16]string{88: "a,b"}},
+		"path mode without a link": {with(external, "own"), nil, map[string]map[string]string{"own": {"routing_mode": "path", "ADDRESS": "0.0.0.0:88"}}, map[uint16]string{88: ""}},
+		"host mode by JSON": {with(external, "own"), []Link{httpLink("a")}, map[string]map[string]string{"own": {"routing_mode": "host", "config_json": `{"address":"0.0.0.0:81"}`,
+			"default_address": "0.0.0.0:7000"}}, map[uint16]string{81: "a"}},
+		"host mode by the provider's default": {with(external, "own"), []Link{httpLink("a")}, map[string]map[string]string{"own": {"routing_mode": "host",
+			"default_address": "0.0.0.0:7000"}}, map[uint16]string{7000: "a"}},
+		"keys of the provider in lower case only": {with(external, "own"), []Link{httpLink("a", "x")}, map[string]map[string]string{"own": {"Routing_Mode": "path", "Default_Address": "0.0.0.0:7000"},
+			"x": {"address": "0.0.0.0:1"}}, map[uint16]string{1: "a"}},
+		"names in JSON as they are written": {external, []Link{httpLink("c", "addr")}, map[string]map[string]string{"addr": {"config_json": `{"Address":"0.0.0.0:81"}`}}, map[uint16]string{8000: "c"}},
+		"the setting port means nothing":    {external, []Link{httpLink("c", "addr")}, map[string]map[string]string{"addr": {"port": "99"}}, map[uint16]string{8000: "c"}},
+		"address mode of a builtin one": {with(builtin, "own"), []Link{httpLink("a", "x"), httpLink("b")},
+			map[string]map[string]string{"own": {"default_address": "0.0.0.0:89"}, "x": {"address": "[::1]:90"}}, map[uint16]string{90: "*a", 89: "b"}},
+		"a configuration that is not there yet": {with(external, "own"), []Link{httpLink("a", "x")}, nil, map[uint16]string{8000: "a"}},
 		"host mode of a builtin one": {with(builtin, "own"), []Link{httpLink("a")},
 			map[string]map[string]string{"own": {"routing_mode": "host", "address": "0.0.0.0:88", "default_address": "0.0.0.0:89"}}, map[uint16]string{89: "a"}},
 	}
@@ -95,6 +107,39 @@ func TestPortsOf(t *testing.T) {
 				t.Errorf("ports (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TLS needs both files, in either form, and a provider of its own.
+func TestPortsOf_TLS(t *testing.T) {
+	external, builtin := Provider{ID: "p", Image: "http-server"}, Provider{ID: "p", Image: builtinProvider}
+	for name, tc := range map[string]struct {
+		provider Provider
+		settings map[string]string
+		want     string
+	}{
+		"none":       {external, map[string]string{}, ""},
+		"half":       {external, map[string]string{"tls_cert_file": "/c"}, ""},
+		"both":       {external, map[string]string{"TLS_cert_file": "/c", "tls_priv_key_file": "/k"}, "https"},
+		"JSON":       {external, map[string]string{"config_json": `{"tls_cert_file":"/c","tls_priv_key_file":"/k"}`}, "https"},
+		"JSON, old":  {external, map[string]string{"config_json": `{"tls":{"cert_file":"/c","priv_key_file":"/k"}}`}, "https"},
+		"JSON, half": {external, map[string]string{"config_json": `{"tls":{"cert_file":"/c"}}`}, ""},
+		"builtin":    {builtin, map[string]string{"tls_cert_file": "/c", "tls_priv_key_file": "/k"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			view := &fakeView{links: map[string][]Link{"p": {httpLink("c", "x")}}, configs: map[string]map[string]string{"x": tc.settings}}
+			found, err := portsOf(tc.provider, view)
+			if err != nil || len(found) != 1 || found[0].appProtocol != tc.want {
+				t.Errorf("ports = %+v, %v, want protocol %q", found, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestPortsOf_RoutingModeThatIsNone(t *testing.T) {
+	view := &fakeView{configs: map[string]map[string]string{"own": {"routing_mode": "Path"}}}
+	if _, err := portsOf(Provider{ID: "p", Config: []string{"own"}}, view); err == nil || !strings.Contains(err.Error(), "use address, path or host") {
+		t.Errorf("error = %v", err)
 	}
 }
 

@@ -9,10 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
 	"github.com/trellis-operator/trellis/internal/apply"
 )
 
@@ -23,6 +21,11 @@ type Reconciler struct {
 	options   Options
 	admission *admission
 	index     *index
+	sockets   *sockets
+	again     again
+	// indexed says that the cache finds slices by their Service.
+	indexed bool
+	routes  routes
 }
 
 var _ reconcile.Reconciler = (*Reconciler)(nil)
@@ -35,7 +38,7 @@ func New(options Options) *Reconciler {
 	if options.Patience == 0 {
 		options.Patience = defaultPatience
 	}
-	return &Reconciler{options: options, index: newIndex(),
+	return &Reconciler{options: options, index: newIndex(), sockets: newSockets(),
 		admission: &admission{dialer: options.Dialer, patience: options.Patience, now: options.Now, state: map[listener]*admitted{}}}
 }
 
@@ -44,20 +47,29 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	key := request.NamespacedName
 	app, err := r.options.Applications.Application(ctx, key)
 	if err != nil {
-		return reconcile.Result{}, fmt.Errorf("looking up the application: %w", err)
+		// Whatever is not known: what somebody deletes must not hang on us.
+		return reconcile.Result{}, errors.Join(fmt.Errorf("looking up the application: %w", err), r.letGo(ctx, key))
 	}
-	if app == nil {
-		r.index.forget(key)
-		return reconcile.Result{}, r.withdraw(ctx, key)
-	}
-	if !wanted(app) {
-		r.index.forget(key)
-		if err := r.withdraw(ctx, key); err != nil {
+	if app == nil || !wanted(app) {
+		r.forget(key)
+		if err := r.withdraw(ctx, key); err != nil || app == nil {
 			return reconcile.Result{}, err
 		}
-		return reconcile.Result{}, r.report(ctx, app, nil, "")
+		return reconcile.Result{}, r.report(ctx, app, outcome{kept: app.Kept})
 	}
 	return r.expose(ctx, app)
+}
+
+// forget drops what is remembered of an application. Those that waited for its ports are looked at again.
+func (r *Reconciler) forget(key types.NamespacedName) {
+	r.index.forget(key)
+	r.tell(r.sockets.claim(key, nil, nil))
+}
+
+func (r *Reconciler) tell(keys []types.NamespacedName) {
+	for _, key := range keys {
+		r.again.add(key, now)
+	}
 }
 
 // wanted says whether the application is to have a Service at all.
@@ -65,8 +77,12 @@ func wanted(app *Application) bool {
 	if !app.Deployed || app.Disabled || app.Lattice == "" {
 		return false
 	}
+	if p := app.Policy; len(app.Problems) > 0 || p != nil && (len(p.Ports) > 0 || len(p.Routes) > 0 || p.Ingress != nil) {
+		return true
+	}
 	for _, p := range app.Providers {
-		if p.ServesHTTP && isHTTPServer(p.Image) {
+		hidden := app.Policy != nil && app.Policy.Declared[p.Component]
+		if p.ServesHTTP && isHTTPServer(p.Image) && !hidden {
 			return true
 		}
 	}
@@ -74,124 +90,88 @@ func wanted(app *Application) bool {
 }
 
 func (r *Reconciler) expose(ctx context.Context, app *Application) (reconcile.Result, error) {
-	view, err := r.options.Lattices.View(ctx, app.Lattice)
-	if err != nil {
-		return reconcile.Result{}, r.refresh(ctx, app) // nothing is known, so nothing is added; the next view triggers
-	}
-	ports, err := allPorts(app, view)
-	if err != nil {
-		return reconcile.Result{}, r.report(ctx, app, failed(app, ReasonBadAddress, err.Error()+"."), app.Endpoint)
-	}
-	outcome, err := r.serve(ctx, app, view, ports)
+	out, err := r.serve(ctx, app)
 	var foreign *apply.NotOwnedError
 	var refused *apply.RefusedError
 	switch {
 	case errors.As(err, &foreign):
-		return reconcile.Result{RequeueAfter: time.Minute}, r.report(ctx, app, failed(app, ReasonForeignService,
-			foreign.Error()+": rename the application or remove the "+foreign.Kind+"."), "")
+		out = outcome{condition: failed(app, ReasonForeignService, foreign.Error()+": rename the application or remove the "+foreign.Kind+"."), again: time.Minute, kept: app.Kept}
 	case errors.As(err, &refused):
-		return reconcile.Result{RequeueAfter: time.Minute}, r.report(ctx, app, failed(app, ReasonRefused, refused.Error()+"."), "")
+		out = outcome{condition: failed(app, ReasonRefused, refused.Error()+"."), again: time.Minute, kept: out.kept}
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: outcome.again}, r.report(ctx, app, outcome.condition, outcome.endpoint)
-}
-
-// allPorts returns the ports of all HTTP servers of the application, in the order of the manifest. Several providers on
-// one port are one port.
-func allPorts(app *Application, view View) ([]port, error) {
-	var out []port
-	for _, p := range app.Providers {
-		if !isHTTPServer(p.Image) {
-			continue
-		}
-		found, err := portsOf(p, view)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, found...)
-	}
-	return out, nil
+	return reconcile.Result{RequeueAfter: out.again}, r.report(ctx, app, out)
 }
 
 // outcome is what came of exposing an application.
 type outcome struct {
 	condition *metav1.Condition
+	routed    *metav1.Condition
 	endpoint  string
+	kept      Kept
 	again     time.Duration
 }
 
-// serve applies Service and slices.
-func (r *Reconciler) serve(ctx context.Context, app *Application, view View, ports []port) (outcome, error) {
-	named := namePorts(distinct(ports))
+// asBefore is the outcome of a look that found nothing new.
+func asBefore(app *Application) outcome {
+	return outcome{condition: app.Exposed, routed: app.Routed, endpoint: app.Endpoint, kept: app.Kept}
+}
+
+// serve makes Service, slices and routes.
+func (r *Reconciler) serve(ctx context.Context, app *Application) (outcome, error) {
+	out := asBefore(app)
 	existing, err := r.service(ctx, app)
 	if err != nil {
-		return outcome{}, err
+		return out, err
 	}
-	if len(named) == 0 {
-		// A link that is being replaced is away for a moment: the Service stays, without endpoints.
-		r.index.set(keyOf(app), nil)
-		if existing != nil {
-			if err := r.applySlices(ctx, app, existing.UID, nil); err != nil {
-				return outcome{}, err
-			}
+	if existing != nil && owned(existing, app) {
+		out.kept = keptOf(existing, app)
+		if gone, err := r.renew(ctx, app, existing, out); gone || err != nil {
+			return out, err
 		}
-		if len(ports) > 0 {
-			return outcome{condition: failed(app, ReasonLoopback,
-				"The HTTP server listens on a loopback address: set address to 0.0.0.0:PORT in the source config of the link.")}, nil
-		}
-		return outcome{condition: failed(app, ReasonPending, "No link of the HTTP server is in the lattice yet."), endpoint: app.Endpoint}, nil
 	}
-	filled, again, silent, err := r.fill(ctx, app, view, ports, named)
+	if len(app.Problems) > 0 {
+		out.condition = failed(app, ReasonInvalidPolicy, problemsOf(app)) // what is there stays, and follows its pods
+		return out, r.refresh(ctx, app)
+	}
+	view, err := r.options.Lattices.View(ctx, app.Lattice)
 	if err != nil {
-		return outcome{}, err
+		return out, r.refresh(ctx, app) // nothing is known, so nothing is added; the next view triggers
 	}
-	service := buildService(app, filled)
-	if err := r.applier(v1alpha1.ServiceFieldManager).Apply(ctx, service, func(live client.Object) bool { return owned(live, app) }); err != nil {
-		return outcome{}, err
+	ports, err := allPorts(app, view)
+	if err != nil {
+		out.condition = failed(app, ReasonBadAddress, err.Error()+".")
+		return out, r.refresh(ctx, app)
 	}
-	if existing == nil {
-		if existing, err = r.service(ctx, app); err != nil {
-			return outcome{}, err
-		}
-		if existing == nil { // the cache lags; the Service's own event comes
-			return outcome{condition: failed(app, ReasonPending, "The Service is being made."), again: time.Second}, nil
-		}
+	reachable, fronts, err := arrange(ports)
+	if err != nil {
+		out.condition = failed(app, ReasonInvalidPolicy, err.Error()+".")
+		return out, r.refresh(ctx, app)
 	}
-	if err := r.applySlices(ctx, app, existing.UID, filled); err != nil {
-		return outcome{}, err
+	if len(fronts) == 0 {
+		return r.without(ctx, app, existing, out, len(ports) > 0)
 	}
-	return outcome{condition: judge(app, filled, silent), endpoint: endpointOf(app, filled), again: again}, nil
+	return r.present(ctx, app, view, existing, reachable, fronts, out)
 }
 
-// service returns the Service of the application's name, or nil.
-func (r *Reconciler) service(ctx context.Context, app *Application) (*corev1.Service, error) {
-	found, err := r.applier(v1alpha1.ServiceFieldManager).Find(ctx, &corev1.Service{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: serviceName(app.Name)}})
-	if err != nil || found == nil {
-		return nil, err
+// present makes the Service show what serves.
+func (r *Reconciler) present(ctx context.Context, app *Application, view View, existing *corev1.Service, ports []port, fronts []served, out outcome) (outcome, error) {
+	found, err := r.fill(ctx, app, view, ports, fronts)
+	if err != nil {
+		return out, err
 	}
-	return found.(*corev1.Service), nil
-}
-
-func (r *Reconciler) applier(manager string) apply.Applier {
-	return apply.Applier{Client: r.options.Client, Live: r.options.Live, Manager: manager}
-}
-
-func keyOf(app *Application) types.NamespacedName {
-	return types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
-}
-
-// distinct merges ports of one number (several providers may serve one port on different hosts) and leaves out those
-// that only the pod itself reaches.
-func distinct(ports []port) []port {
-	seen := map[uint16]bool{}
-	var out []port
-	for _, p := range ports {
-		if !seen[p.number] && !p.loopback {
-			seen[p.number] = true
-			out = append(out, p)
-		}
+	live, err := r.applyService(ctx, app, existing, buildService(app, found.ports))
+	if err != nil {
+		return out, err
 	}
-	return out
+	if live == nil { // the cache lags; the Service's own event comes
+		out.condition, out.endpoint, out.again = failed(app, ReasonPending, "The Service is being made."), "", time.Second
+		return out, nil
+	}
+	if err := r.applySlices(ctx, app, live.UID, found.ports); err != nil {
+		return out, err
+	}
+	out.condition, out.endpoint, out.again, out.kept = judge(app, found), endpointOf(app, found.ports), found.again, keptOf(live, app)
+	return r.route(ctx, app, live, found.ports, out)
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,29 +42,41 @@ type world struct {
 	client  client.Client
 	r       *Reconciler
 	app     *Application
+	others  map[types.NamespacedName]*Application
+	again   map[types.NamespacedName]bool // asked for
+	urgency map[types.NamespacedName]urgency
+	served  servedKinds
 	view    *fakeView
 	blind   error
 	reports int
 	writes  []string
 	now     time.Time
+	refuse  func(*corev1.Service) error // of what is created
 
 	mu    sync.Mutex
 	deaf  map[string]bool // addresses that do not answer
 	asked int
 }
 
-func (w *world) Application(context.Context, types.NamespacedName) (*Application, error) {
+func (w *world) Application(_ context.Context, key types.NamespacedName) (*Application, error) {
+	if key != hello {
+		return w.others[key], w.blind
+	}
 	return w.app, w.blind
 }
 func (w *world) InLattice(context.Context, string) ([]types.NamespacedName, error) {
-	return []types.NamespacedName{hello}, nil
+	return append(slices.Collect(maps.Keys(w.others)), hello), nil
 }
-func (w *world) Report(_ context.Context, _ types.NamespacedName, uid types.UID, e Exposure) error {
-	if uid != w.app.UID {
-		return fmt.Errorf("reported for %s", uid)
+func (w *world) Report(_ context.Context, key types.NamespacedName, uid types.UID, e Exposure) error {
+	app := w.others[key]
+	if key == hello {
+		app = w.app
+	}
+	if app == nil || uid != app.UID {
+		return fmt.Errorf("reported for %s %s", key, uid)
 	}
 	w.reports++
-	w.app.Exposed, w.app.Endpoint = e.Condition, e.Endpoint
+	app.Exposed, app.Routed, app.Endpoint, app.Kept = e.Condition, e.Routed, e.Endpoint, e.Kept
 	return nil
 }
 func (w *world) View(context.Context, string) (View, error) {
@@ -90,9 +104,9 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 			t.Fatal(err)
 		}
 	}
-	w := &world{t: t, deaf: map[string]bool{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	w := &world{t: t, deaf: map[string]bool{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), others: map[types.NamespacedName]*Application{}, served: servedKinds{}}
 	w.app = &Application{Namespace: "default", Name: "hello-world", UID: "app-uid", Lattice: "default", Deployed: true, Generation: 3,
-		Providers: []Provider{{ID: "hello_world-httpserver", Image: "ghcr.io/wasmcloud/http-server:0.27.0", ServesHTTP: true}}}
+		Providers: []Provider{{ID: "hello_world-httpserver", Component: "httpserver", Image: "ghcr.io/wasmcloud/http-server:0.27.0", ServesHTTP: true}}}
 	hosts := []Host{hostOf("hosts-0"), hostOf("hosts-1")}
 	w.view = &fakeView{
 		links:   map[string][]Link{"hello_world-httpserver": {httpLink("hello_world-hello", "addr")}},
@@ -101,10 +115,23 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	}
 	objects = append(objects, podNamed("hosts-0", "10.0.0.1"), podNamed("hosts-1", "10.0.0.2", "fd00::2"))
 	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&corev1.Pod{}).WithReturnManagedFields().
+		WithIndex(&discoveryv1.EndpointSlice{}, serviceOfSlice, servicesOf).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
 				w.writes = append(w.writes, fmt.Sprintf("apply %v", o))
 				return c.Apply(ctx, o, opts...)
+			},
+			Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+				if s, ok := o.(*corev1.Service); ok && w.refuse != nil {
+					if err := w.refuse(s); err != nil {
+						return err
+					}
+				}
+				return c.Create(ctx, o, opts...)
+			},
+			Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+				w.writes = append(w.writes, "patch "+o.GetName())
+				return c.Patch(ctx, o, p, opts...)
 			},
 			Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
 				w.writes = append(w.writes, "delete "+o.GetName())
@@ -117,6 +144,10 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 
 func (w *world) restart() {
 	w.r = New(Options{Applications: w, Lattices: w, Client: w.client, Live: w.client, Dialer: w, Now: func() time.Time { return w.now }})
+	w.r.indexed = true
+	w.r.routes = routes{kinds: newRouteKinds(func() (kindMapper, error) { return w.served, nil }, func() time.Time { return w.now }), reader: w.client}
+	w.again, w.urgency = map[types.NamespacedName]bool{}, map[types.NamespacedName]urgency{}
+	w.r.again.to(func(key types.NamespacedName, when urgency) { w.again[key], w.urgency[key] = true, when })
 }
 
 func hostOf(pod string) Host {
@@ -134,7 +165,12 @@ func podNamed(name string, ips ...string) *corev1.Pod {
 
 func (w *world) reconcile() reconcile.Result {
 	w.t.Helper()
-	result, err := w.r.Reconcile(context.Background(), reconcile.Request{NamespacedName: hello})
+	return w.reconcileOf(hello)
+}
+
+func (w *world) reconcileOf(key types.NamespacedName) reconcile.Result {
+	w.t.Helper()
+	result, err := w.r.Reconcile(context.Background(), reconcile.Request{NamespacedName: key})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -74,6 +74,10 @@ func greet(ctx context.Context, address string) (net.Conn, *bufio.Reader, error)
 	return conn, reader, nil
 }
 
+const connectCommand = "CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"trellis-helper\",\"version\":\"1\",\"protocol\":1,\"no_responders\":true,\"headers\":true}\r\n"
+
+func newInbox() string { return fmt.Sprintf("_INBOX.trellis-helper.%d", time.Now().UnixNano()) }
+
 // probeLeaf asks the hub, by way of the leaf, for a bucket of the lattice, as a host does when it starts. Any answer of
 // JetStream will do: a bucket that is not there yet is made by the first host.
 func probeLeaf(ctx context.Context, address, domain, lattice string) error {
@@ -86,9 +90,8 @@ func probeLeaf(ctx context.Context, address, domain, lattice string) error {
 	if domain != "" {
 		api = "$JS." + domain + ".API."
 	}
-	inbox := fmt.Sprintf("_INBOX.trellis-helper.%d", time.Now().UnixNano())
-	commands := "CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"trellis-helper\",\"version\":\"1\",\"protocol\":1,\"no_responders\":true,\"headers\":true}\r\n" +
-		"SUB " + inbox + " 1\r\nPUB " + api + "STREAM.INFO.KV_LATTICEDATA_" + lattice + " " + inbox + " 0\r\n\r\n"
+	inbox := newInbox()
+	commands := connectCommand + "SUB " + inbox + " 1\r\nPUB " + api + "STREAM.INFO.KV_LATTICEDATA_" + lattice + " " + inbox + " 0\r\n\r\n"
 	if _, err := conn.Write([]byte(commands)); err != nil {
 		return fmt.Errorf("the leaf at %s closed the connection: %w", address, err)
 	}

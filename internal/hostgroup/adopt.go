@@ -1,6 +1,7 @@
 package hostgroup
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -16,6 +17,16 @@ import (
 	"github.com/trellis-operator/trellis/internal/conditions"
 )
 
+// lookAtForeign says whether the pods keep the template of wasmCloud's operator, and notes in the status what it made.
+func (r *Reconciler) lookAtForeign(ctx context.Context, group *v1alpha1.WasmCloudHostConfig) (bool, error) {
+	foreign, err := r.foreignTemplate(ctx, group)
+	if err != nil {
+		return false, err
+	}
+	r.noteTemplate(group, foreign)
+	return foreign != nil, r.noteOrphan(ctx, group, foreign)
+}
+
 // noteTemplate keeps the condition that tells of pods with the template of wasmCloud's operator.
 func (r *Reconciler) noteTemplate(group *v1alpha1.WasmCloudHostConfig, foreign client.Object) {
 	if foreign == nil {
@@ -25,6 +36,28 @@ func (r *Reconciler) noteTemplate(group *v1alpha1.WasmCloudHostConfig, foreign c
 	r.set(group, v1alpha1.ConditionTemplateOutdated, metav1.ConditionTrue, "MadeByWasmCloudOperator", fmt.Sprintf(
 		"The pods keep the template of wasmCloud's operator, which lacks: %s. Changes of the spec wait. Set the annotation %s: %s to replace the pods.",
 		strings.Join(lacks(podSpecOf(foreign)), "; "), v1alpha1.AdoptAnnotation, v1alpha1.AdoptRoll))
+}
+
+// noteOrphan keeps the condition that tells of the workload of the other kind that wasmCloud's operator left behind when
+// the kind was changed. While the pods keep its template, nothing of it is removed.
+func (r *Reconciler) noteOrphan(ctx context.Context, group *v1alpha1.WasmCloudHostConfig, foreign client.Object) error {
+	other, err := r.other(ctx, group)
+	if err != nil {
+		return err
+	}
+	owned := other != nil && metav1.IsControlledBy(other, group)
+	if other == nil || owned && foreign == nil { // ours, or replaced by ours: it goes by itself
+		conditions.Remove(&group.Status.Conditions, v1alpha1.ConditionOrphanedWorkload)
+		return nil
+	}
+	kind := strings.ToLower(kindOf(other))
+	next := fmt.Sprintf("Remove it with kubectl delete %s %s", kind, group.Name)
+	if owned {
+		next += fmt.Sprintf(", or set the annotation %s: %s, with which it goes once its pods are replaced", v1alpha1.AdoptAnnotation, v1alpha1.AdoptRoll)
+	}
+	r.set(group, v1alpha1.ConditionOrphanedWorkload, metav1.ConditionTrue, "LeftByWasmCloudOperator", fmt.Sprintf(
+		"%s %s of another kind than the group asks for still runs hosts. %s.", kindOf(other), group.Name, next))
+	return nil
 }
 
 func podSpecOf(workload client.Object) *corev1.PodSpec {

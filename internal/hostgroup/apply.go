@@ -17,6 +17,9 @@ func (r *Reconciler) applier() apply.Applier {
 
 // apply makes an object of the group as desired, unless one of that name belongs to someone else.
 func (r *Reconciler) apply(ctx context.Context, group *v1alpha1.WasmCloudHostConfig, desired client.Object) error {
+	if err := r.takeFields(ctx, group, desired); err != nil {
+		return err
+	}
 	err := r.applier().Apply(ctx, desired, func(live client.Object) bool { return metav1.IsControlledBy(live, group) })
 	var foreign *apply.NotOwnedError
 	var refused *apply.RefusedError

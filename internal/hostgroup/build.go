@@ -3,6 +3,7 @@ package hostgroup
 import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
@@ -14,6 +15,8 @@ type Objects struct {
 	ConfigMap      *corev1.ConfigMap
 	Deployment     *appsv1.Deployment
 	DaemonSet      *appsv1.DaemonSet
+	// Budget is nil where none is wanted.
+	Budget *policyv1.PodDisruptionBudget
 }
 
 // Build returns the objects of a valid host group. The same inputs give the same objects. The error says which of the
@@ -21,7 +24,7 @@ type Objects struct {
 func Build(group *v1alpha1.WasmCloudHostConfig, in Inputs) (Objects, error) {
 	config := LeafConfig(&group.Spec, in)
 	template := podTemplate(group, in, config)
-	if err := withAdditions(&template.Spec, group.Spec.SchedulingOptions); err != nil {
+	if err := withAdditions(&template.Spec, &group.Spec); err != nil {
 		return Objects{}, err
 	}
 	objects := Objects{
@@ -36,21 +39,40 @@ func Build(group *v1alpha1.WasmCloudHostConfig, in Inputs) (Objects, error) {
 			Data:       map[string]string{leafConfigKey: config},
 		},
 	}
-	selector := &metav1.LabelSelector{MatchLabels: selectorLabels(group)}
 	if isDaemonSet(group) {
-		objects.DaemonSet = &appsv1.DaemonSet{
-			TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "DaemonSet"},
-			ObjectMeta: objectMeta(group, group.Name),
-			Spec:       appsv1.DaemonSetSpec{Selector: selector, Template: template},
-		}
+		objects.DaemonSet = daemonSet(group, template)
 		return objects, nil
 	}
-	objects.Deployment = &appsv1.Deployment{
+	objects.Deployment = deployment(group, template, in.Autoscaled)
+	replicas := wantedReplicas(group)
+	if in.Autoscaled != nil {
+		replicas = *in.Autoscaled
+	}
+	objects.Budget = budget(group, replicas)
+	return objects, nil
+}
+
+func daemonSet(group *v1alpha1.WasmCloudHostConfig, template corev1.PodTemplateSpec) *appsv1.DaemonSet {
+	return &appsv1.DaemonSet{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "DaemonSet"},
+		ObjectMeta: objectMeta(group, group.Name),
+		Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: selectorLabels(group)}, Template: template,
+			UpdateStrategy: daemonSetStrategy(rolloutOf(group))},
+	}
+}
+
+// deployment leaves the number of replicas open where an autoscaler owns it.
+func deployment(group *v1alpha1.WasmCloudHostConfig, template corev1.PodTemplateSpec, autoscaled *int32) *appsv1.Deployment {
+	d := &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
 		ObjectMeta: objectMeta(group, group.Name),
-		Spec:       appsv1.DeploymentSpec{Replicas: new(wantedReplicas(group)), Selector: selector, Template: template},
+		Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: selectorLabels(group)}, Template: template,
+			Strategy: deploymentStrategy(rolloutOf(group))},
 	}
-	return objects, nil
+	if autoscaled == nil {
+		d.Spec.Replicas = new(wantedReplicas(group))
+	}
+	return d
 }
 
 func isDaemonSet(group *v1alpha1.WasmCloudHostConfig) bool {

@@ -38,9 +38,9 @@ metadata: {name: hosts, namespace: default}
 spec: {lattice: default, version: 1.9.2}
 `
 
-func fullGroup(t *testing.T) string {
+func readInput(t *testing.T, name string) string {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/full.input.yaml")
+	raw, err := os.ReadFile(filepath.Join("testdata", name+".input.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,22 +53,25 @@ func TestBuild_Golden(t *testing.T) {
 		in    Inputs
 	}{
 		"minimal": {minimalGroup, Inputs{
-			Images:  Images{Helper: "ghcr.io/trellis-operator/trellis:0.1.0"},
-			LeafURL: "nats://nats.default.svc.cluster.local:7422"}},
+			Images:   Images{Helper: "ghcr.io/trellis-operator/trellis:0.1.0"},
+			LeafURLs: []string{"nats://nats.default.svc.cluster.local:7422"}}},
 		"local-cluster": {minimalGroup, Inputs{
 			Images: Images{Helper: "ghcr.io/trellis-operator/trellis:0.1.0", Host: "ghcr.io/trellis-operator/trellis-host:0.1.0",
 				Leaf: "docker.io/library/nats:2.12-alpine", PullPolicy: "IfNotPresent",
 				Mirrors: []Mirror{{Prefix: "ghcr.io/trellis-operator", Target: "registry.registry.svc:5000/trellis-operator", Insecure: true}}},
-			LeafURL: "nats://trellis-nats.trellis-system.svc:7422", CredentialsSecret: "hosts-nats", Digest: "abc"}},
-		"full": {fullGroup(t), Inputs{
+			LeafURLs: []string{"nats://trellis-nats.trellis-system.svc:7422"}, CredentialsSecret: "hosts-nats", Digest: "abc"}},
+		"full": {readInput(t, "full"), Inputs{
 			Images:            Images{Helper: "ghcr.io/trellis-operator/trellis:0.1.0", PullSecrets: []string{"regcred"}},
-			LeafURL:           "nats://nats.nats.svc.cluster.local:7422",
+			LeafURLs:          []string{"nats://nats.nats.svc.cluster.local:7422"},
 			CredentialsSecret: "edge-nats",
 			Authorities: []Authority{
 				{v1alpha1.CertificateAuthority{Name: "corp", ConfigMap: &v1alpha1.ConfigMapAuthority{Name: "corp-ca"}}, []string{"a.crt", "b.crt"}},
 				{v1alpha1.CertificateAuthority{Name: "extra", Secret: &v1alpha1.SecretAuthority{SecretName: "extra-ca"}}, []string{"ca.crt"}}},
 			Registry: &Registry{ConfigSecret: "registry", LoginSecret: "edge-registry"},
 			Digest:   "def"}},
+		"plant": {readInput(t, "plant"), Inputs{
+			LeafURLs:     []string{"tls://nats-1.example.com:7422", "tls://nats-2.example.com:7422", "tls://nats-3.example.com:7422"},
+			RemoteSecret: "plant-nats-login", Digest: "ghi"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -94,6 +97,9 @@ func render(t *testing.T, o Objects) string {
 	}
 	if o.DaemonSet != nil {
 		list = append(list, o.DaemonSet)
+	}
+	if o.Budget != nil {
+		list = append(list, o.Budget)
 	}
 	for _, object := range list {
 		raw, err := yaml.Marshal(object)

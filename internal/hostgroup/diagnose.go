@@ -15,23 +15,27 @@ import (
 // every attempt: each change would be a write.
 type finding struct{ reason, message string }
 
-// leafPatience is how long a leaf may look for its hub before it is a problem.
-const leafPatience = 8 * time.Second
+// leafPatience is how long a leaf may look for its hub before it is a problem; a leaf that finds it takes one or two.
+const leafPatience = 6 * time.Second
+
+// crashMemory is how long a failure of a container that is not ready counts: as long as the kubelet remembers it.
+const crashMemory = 10 * time.Minute
 
 // diagnose returns the most telling problem of the pods, and when to look again.
 func diagnose(pods []corev1.Pod, workload client.Object, now time.Time) (finding, time.Duration) {
 	var later time.Duration
 	for i := range pods {
 		pod := &pods[i]
-		if pod.DeletionTimestamp != nil || podReady(pod) {
+		ended := pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded // evicted ones are replaced
+		if pod.DeletionTimestamp != nil || ended || podReady(pod) {
 			continue
 		}
 		if found := scheduling(pod); found.reason != "" {
 			return found, 0
 		}
 		for _, c := range append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...) {
-			if found := containerProblem(pod, c); found.reason != "" {
-				return found, 0
+			if found, wait := containerProblem(pod, c, now); found.reason != "" {
+				return found, wait
 			}
 		}
 		found, wait := leafProblem(pod, now)
@@ -40,7 +44,8 @@ func diagnose(pods []corev1.Pod, workload client.Object, now time.Time) (finding
 		}
 		later = soonest(later, wait)
 	}
-	return refusedPods(workload), later
+	found, wait := refusedPods(pods, workload, now)
+	return found, soonest(later, wait)
 }
 
 func scheduling(pod *corev1.Pod) finding {
@@ -52,29 +57,43 @@ func scheduling(pod *corev1.Pod) finding {
 	return finding{}
 }
 
-func containerProblem(pod *corev1.Pod, c corev1.ContainerStatus) finding {
-	if c.State.Waiting == nil {
-		return finding{}
+func containerProblem(pod *corev1.Pod, c corev1.ContainerStatus, now time.Time) (finding, time.Duration) {
+	why := ""
+	if c.State.Waiting != nil {
+		why = c.State.Waiting.Reason
 	}
-	switch c.State.Waiting.Reason {
+	switch why {
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
 		return finding{v1alpha1.ReasonImagePull, fmt.Sprintf(
 			"Container %s of pod %s can't pull image %s: correct the reference, or name a pull secret in podTemplateAdditions.imagePullSecrets; kubectl describe pod %s shows the registry's answer.",
-			c.Name, pod.Name, c.Image, pod.Name)}
+			c.Name, pod.Name, c.Image, pod.Name)}, 0
 	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-		return finding{v1alpha1.ReasonCrashLoop, fmt.Sprintf("Container %s of pod %s can't be started: kubectl describe pod %s shows why.", c.Name, pod.Name, pod.Name)}
-	case "CrashLoopBackOff":
-		return finding{v1alpha1.ReasonCrashLoop, fmt.Sprintf("Container %s of pod %s ends again and again%s: kubectl logs %s -c %s --previous shows why.",
-			c.Name, pod.Name, lastExit(c), pod.Name, c.Name)}
+		return finding{v1alpha1.ReasonCrashLoop, fmt.Sprintf("Container %s of pod %s can't be started: kubectl describe pod %s shows why.", c.Name, pod.Name, pod.Name)}, 0
 	}
-	return finding{}
+	exit := lastExit(c)
+	if exit == nil && why != "CrashLoopBackOff" {
+		return finding{}, 0
+	}
+	code, wait := "", time.Duration(0)
+	if exit != nil {
+		code = fmt.Sprintf(" (exit code %d, %s)", exit.ExitCode, exit.Reason)
+		if wait = crashMemory - now.Sub(exit.FinishedAt.Time); wait <= 0 && why != "CrashLoopBackOff" {
+			return finding{}, 0
+		}
+	}
+	return finding{v1alpha1.ReasonCrashLoop, fmt.Sprintf("Container %s of pod %s fails%s: kubectl logs %s -c %s --previous shows why.",
+		c.Name, pod.Name, code, pod.Name, c.Name)}, max(wait, 0)
 }
 
-func lastExit(c corev1.ContainerStatus) string {
-	if t := c.LastTerminationState.Terminated; t != nil {
-		return fmt.Sprintf(" (exit code %d, %s)", t.ExitCode, t.Reason)
+// lastExit returns how a container that is not ready failed last. While it is tried again it waits, runs and ends in turn:
+// the finding must not come and go with that.
+func lastExit(c corev1.ContainerStatus) *corev1.ContainerStateTerminated {
+	for _, exit := range []*corev1.ContainerStateTerminated{c.State.Terminated, c.LastTerminationState.Terminated} {
+		if !c.Ready && exit != nil && exit.ExitCode != 0 {
+			return exit
+		}
 	}
-	return ""
+	return nil
 }
 
 // leafProblem looks for a leaf that runs but whose startup probe, which asks the hub, has not passed.
@@ -93,16 +112,23 @@ func leafProblem(pod *corev1.Pod, now time.Time) (finding, time.Duration) {
 	return finding{}, 0
 }
 
-// refusedPods tells of pods that could not even be made.
-func refusedPods(workload client.Object) finding {
-	deployment, ok := workload.(*appsv1.Deployment)
-	if !ok {
-		return finding{}
-	}
-	for _, c := range deployment.Status.Conditions {
-		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
-			return finding{v1alpha1.ReasonPodsRefused, "Kubernetes refuses the pods: " + c.Message}
+// refusedPods tells of pods that could not even be made. A DaemonSet has no word for it: it has no pods then.
+func refusedPods(pods []corev1.Pod, workload client.Object, now time.Time) (finding, time.Duration) {
+	switch w := workload.(type) {
+	case *appsv1.Deployment:
+		for _, c := range w.Status.Conditions {
+			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+				return finding{v1alpha1.ReasonPodsRefused, "Kubernetes refuses the pods: " + c.Message}, 0
+			}
 		}
+	case *appsv1.DaemonSet:
+		if w.Status.DesiredNumberScheduled == 0 || len(pods) > 0 {
+			return finding{}, 0
+		}
+		if wait := leafPatience - now.Sub(w.CreationTimestamp.Time); wait > 0 {
+			return finding{}, wait
+		}
+		return finding{v1alpha1.ReasonPodsRefused, fmt.Sprintf("The DaemonSet has no pods: kubectl describe daemonset %s shows why Kubernetes refuses them.", w.Name)}, 0
 	}
-	return finding{}
+	return finding{}, 0
 }

@@ -45,11 +45,33 @@ func hostEnv(group *v1alpha1.WasmCloudHostConfig, in Inputs) []corev1.EnvVar {
 	if s.SecretsTopicPrefix != "" {
 		env = append(env, corev1.EnvVar{Name: "WASMCLOUD_SECRETS_TOPIC", Value: s.SecretsTopicPrefix})
 	}
-	if s.MaxLinearMemoryBytes != nil {
-		env = append(env, corev1.EnvVar{Name: "WASMCLOUD_MAX_LINEAR_MEMORY", Value: strconv.FormatInt(*s.MaxLinearMemoryBytes, 10)})
-	}
+	env = append(env, limitsEnv(s)...)
 	env = append(env, registryEnv(in.Registry)...)
 	return append(env, addedEnv(in)...)
+}
+
+// limitsEnv leaves to the host what the user leaves open.
+func limitsEnv(s *v1alpha1.WasmCloudHostConfigSpec) []corev1.EnvVar {
+	var env []corev1.EnvVar
+	for _, limit := range []struct {
+		name  string
+		value *int64
+	}{
+		{"WASMCLOUD_MAX_LINEAR_MEMORY", s.MaxLinearMemoryBytes},
+		{"WASMCLOUD_MAX_EXECUTION_TIME_MS", s.MaxExecutionTimeMs},
+		{"WASMCLOUD_MAX_COMPONENT_SIZE", s.MaxComponentSizeBytes},
+		{"WASMCLOUD_MAX_COMPONENTS", s.MaxComponents},
+		{"WASMCLOUD_MAX_CORE_INSTANCES_PER_COMPONENT", s.MaxCoreInstancesPerComponent},
+		{"WASMCLOUD_HEARTBEAT_INTERVAL", s.HeartbeatIntervalSeconds},
+	} {
+		if limit.value != nil {
+			env = append(env, corev1.EnvVar{Name: limit.name, Value: strconv.FormatInt(*limit.value, 10)})
+		}
+	}
+	if len(s.Features) > 0 {
+		env = append(env, corev1.EnvVar{Name: "WASMCLOUD_EXPERIMENTAL_FEATURES", Value: strings.Join(s.Features, ",")})
+	}
+	return env
 }
 
 func optionalEnv(s *v1alpha1.WasmCloudHostConfigSpec, mirrors []Mirror) []corev1.EnvVar {

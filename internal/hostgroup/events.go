@@ -14,6 +14,12 @@ type EventRecorder interface {
 	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
 }
 
+func (r *Reconciler) event(group *v1alpha1.WasmCloudHostConfig, kind, reason, message string) {
+	if r.options.Events != nil {
+		r.options.Events.Eventf(group, nil, kind, reason, "Reconcile", "%s", message)
+	}
+}
+
 // tell records an Event when Ready or its reason changed.
 func (r *Reconciler) tell(group *v1alpha1.WasmCloudHostConfig, before *v1alpha1.WasmCloudHostConfigStatus) {
 	now := conditions.Find(group.Status.Conditions, conditions.Ready)

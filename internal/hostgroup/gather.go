@@ -21,11 +21,12 @@ import (
 // missing; any other error is one of the API.
 func (r *Reconciler) gather(ctx context.Context, group *v1alpha1.WasmCloudHostConfig) (Inputs, error) {
 	in := Inputs{Images: r.options.Images}
+	var err error
 	choice, p := chooseHub(group, r.options.Hub)
 	if p != nil {
 		return in, p
 	}
-	in.LeafURL = choice.leafURL
+	in.LeafURLs = choice.leafURLs
 	var parts []string
 	note := func(part ...string) { parts = append(parts, part...) }
 	for _, step := range []func() error{
@@ -37,37 +38,55 @@ func (r *Reconciler) gather(ctx context.Context, group *v1alpha1.WasmCloudHostCo
 			return in, err
 		}
 	}
+	if in.Autoscaled, err = r.autoscaledReplicas(ctx, group); err != nil {
+		return in, err
+	}
 	if len(parts) > 0 {
 		in.Digest = apply.Digest(parts...)
 	}
 	return in, nil
 }
 
+// gatherCredentials puts what the leaf logs in with where its pod can mount it.
 func (r *Reconciler) gatherCredentials(ctx context.Context, group *v1alpha1.WasmCloudHostConfig, choice hubChoice, in *Inputs, note func(...string)) error {
-	name := group.Spec.SecretName
-	if name == "" && !choice.issue {
+	access, err := ReadAccess(ctx, r.options.Live, group)
+	if err != nil {
+		return err
+	}
+	if access.TLS {
+		note("tls", string(access.CA), string(access.Cert), string(access.Key))
+	}
+	if choice.issue {
+		in.CredentialsSecret = group.Name + "-nats"
+		creds, err := r.issue(ctx, group, in.CredentialsSecret)
+		note("credentials", string(creds))
+		return err
+	}
+	if group.Spec.SecretName == "" {
 		return nil
 	}
-	var creds []byte
-	if choice.issue {
-		name = group.Name + "-nats"
-		issued, err := r.issue(ctx, group, name)
-		if err != nil {
-			return err
+	login := access.Login
+	note("credentials", string(login.Creds), string(login.Seed), login.User, login.Password)
+	return r.mountLogin(ctx, group, login, in)
+}
+
+// mountLogin makes a Secret of the group from logins that no file of the user's Secret holds as NATS reads them.
+func (r *Reconciler) mountLogin(ctx context.Context, group *v1alpha1.WasmCloudHostConfig, login Login, in *Inputs) error {
+	name := group.Name + "-nats-login"
+	if len(login.Creds) > 0 {
+		in.CredentialsSecret = name
+		if !login.derived {
+			in.CredentialsSecret = group.Spec.SecretName
+			return nil
 		}
-		creds = issued
-	} else {
-		secret, err := r.secret(ctx, group.Namespace, name, "spec.secretName")
-		if err != nil {
-			return err
-		}
-		if creds = secret.Data[v1alpha1.CredentialsKey]; len(creds) == 0 {
-			return incomplete("Secret %s of spec.secretName has no key %s: put the NATS credentials file there.", name, v1alpha1.CredentialsKey)
-		}
+		return r.apply(ctx, group, credentialsSecret(group, name, map[string][]byte{v1alpha1.CredentialsKey: login.Creds}))
 	}
-	in.CredentialsSecret = name
-	note("credentials", string(creds))
-	return nil
+	config, err := remoteConfig(in.LeafURLs, login)
+	if err != nil {
+		return invalid(v1alpha1.ReasonInvalidSpec, "%v: correct spec.natsAddress.", err)
+	}
+	in.RemoteSecret = name
+	return r.apply(ctx, group, credentialsSecret(group, name, map[string][]byte{remoteKey: []byte(config)}))
 }
 
 // issue returns the credentials that Trellis made for the group, and makes them where there are none or where their key
@@ -133,42 +152,11 @@ func (r *Reconciler) gatherAuthorities(ctx context.Context, group *v1alpha1.Wasm
 }
 
 func (r *Reconciler) authorityFiles(ctx context.Context, namespace string, a v1alpha1.CertificateAuthority) (map[string]string, error) {
-	files := map[string]string{}
 	field := fmt.Sprintf("spec.certificates.authorities[%s]", a.Name)
 	if a.Secret != nil {
-		secret, err := r.secret(ctx, namespace, a.Secret.SecretName, field)
-		if err != nil {
-			return nil, err
-		}
-		for key, value := range secret.Data {
-			files[key] = string(value)
-		}
-		return files, nil
+		return readFiles(ctx, r.options.Live, namespace, a.Secret.SecretName, field)
 	}
-	var configMap corev1.ConfigMap
-	err := r.options.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: a.ConfigMap.Name}, &configMap)
-	if apierrors.IsNotFound(err) {
-		return nil, missing(v1alpha1.ReasonSecretNotFound, "ConfigMap %s of %s does not exist: create it in namespace %s.", a.ConfigMap.Name, field, namespace)
-	} else if err != nil {
-		return nil, fmt.Errorf("reading ConfigMap %s: %w", a.ConfigMap.Name, err)
-	}
-	for key, value := range configMap.BinaryData {
-		files[key] = string(value)
-	}
-	maps.Copy(files, configMap.Data)
-	return files, nil
-}
-
-// secret reads a Secret that the user named.
-func (r *Reconciler) secret(ctx context.Context, namespace, name, field string) (*corev1.Secret, error) {
-	var secret corev1.Secret
-	err := r.options.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &secret)
-	if apierrors.IsNotFound(err) {
-		return nil, missing(v1alpha1.ReasonSecretNotFound, "Secret %s of %s does not exist: create it in namespace %s.", name, field, namespace)
-	} else if err != nil {
-		return nil, fmt.Errorf("reading Secret %s: %w", name, err)
-	}
-	return &secret, nil
+	return readConfigMap(ctx, r.options.Live, namespace, a.ConfigMap.Name, field)
 }
 
 func incomplete(format string, args ...any) *problem {

@@ -2,7 +2,6 @@ package hostgroup
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -23,6 +22,10 @@ func (r *Reconciler) observeHosts(ctx context.Context, group *v1alpha1.WasmCloud
 		return
 	}
 	mine, others, unjoined := joinHosts(all, pods)
+	if conditions.IsTrue(group.Status.Conditions, v1alpha1.ConditionTemplateOutdated) {
+		theirs := hostsOfOldPods(group, unjoined, len(pods)-len(mine))
+		mine, others = append(mine, theirs...), others-len(theirs)
+	}
 	known := map[string]*metav1.Time{}
 	for _, h := range status.Hosts {
 		known[h.ID] = h.StartedAt
@@ -33,17 +36,18 @@ func (r *Reconciler) observeHosts(ctx context.Context, group *v1alpha1.WasmCloud
 	for _, j := range mine[:min(len(mine), v1alpha1.MaxHosts)] {
 		status.Hosts = append(status.Hosts, hostStatus(j, known[j.host.ID]))
 	}
-	r.judgeHosts(group, pods, mine, unjoined)
+	r.judgeHosts(group, pods, mine)
 }
 
+// joined is a host with its pod; pods of wasmCloud's own template are not known by their hosts.
 type joined struct {
 	host Host
 	pod  *corev1.Pod
 }
 
-// joinHosts returns the hosts of these pods by pod name, the number of all other hosts, and how many of those run in
+// joinHosts returns the hosts of these pods by pod name, the number of all other hosts, and those among them that run in
 // Kubernetes without labels of their pod (wasmCloud's own template).
-func joinHosts(all []Host, pods []corev1.Pod) (mine []joined, others, unjoined int) {
+func joinHosts(all []Host, pods []corev1.Pod) (mine []joined, others int, unjoined []Host) {
 	byUID := map[string]*corev1.Pod{}
 	for i := range pods {
 		byUID[string(pods[i].UID)] = &pods[i]
@@ -55,7 +59,7 @@ func joinHosts(all []Host, pods []corev1.Pod) (mine []joined, others, unjoined i
 		if pod == nil {
 			others++
 			if uid == "" && h.Labels["kubernetes"] == "true" {
-				unjoined++
+				unjoined = append(unjoined, h)
 			}
 			continue
 		}
@@ -71,41 +75,34 @@ func joinHosts(all []Host, pods []corev1.Pod) (mine []joined, others, unjoined i
 	return mine, others, unjoined
 }
 
+// hostsOfOldPods are the hosts with the labels of the group that know no pod, as many as there are pods without a host.
+// Groups with equal labels in one lattice can't be told apart.
+func hostsOfOldPods(group *v1alpha1.WasmCloudHostConfig, unjoined []Host, pods int) []joined {
+	var out []joined
+	slices.SortFunc(unjoined, func(a, b Host) int { return strings.Compare(a.ID, b.ID) })
+	for _, h := range unjoined {
+		carries := true
+		for key, value := range group.Spec.HostLabels {
+			carries = carries && h.Labels[key] == value
+		}
+		if carries && len(out) < pods {
+			out = append(out, joined{host: h})
+		}
+	}
+	return out
+}
+
 func hostStatus(j joined, startedAt *metav1.Time) v1alpha1.HostStatus {
 	if startedAt == nil && !j.host.StartedAt.IsZero() {
 		// Hosts tell their uptime, so this value trembles: the first one is kept.
 		startedAt = &metav1.Time{Time: j.host.StartedAt.UTC().Truncate(1e9)}
 	}
-	return v1alpha1.HostStatus{ID: j.host.ID, Name: j.host.Name, Pod: j.pod.Name, Node: j.pod.Spec.NodeName,
-		Version: j.host.Version, Ready: podReady(j.pod), StartedAt: startedAt,
+	out := v1alpha1.HostStatus{ID: j.host.ID, Name: j.host.Name, Version: j.host.Version, Ready: !j.host.Silent, StartedAt: startedAt,
 		Components: int32(j.host.Components), Providers: int32(j.host.Providers)}
-}
-
-func (r *Reconciler) judgeHosts(group *v1alpha1.WasmCloudHostConfig, pods []corev1.Pod, mine []joined, unjoined int) {
-	set := func(status metav1.ConditionStatus, reason, message string) {
-		r.set(group, v1alpha1.ConditionHosts, status, reason, message)
+	if j.pod != nil {
+		out.Pod, out.Node, out.Ready = j.pod.Name, j.pod.Spec.NodeName, podReady(j.pod)
 	}
-	seen := map[string]bool{}
-	for _, j := range mine {
-		seen[j.pod.Name] = true
-	}
-	var missing []string
-	for i := range pods {
-		if podReady(&pods[i]) && !seen[pods[i].Name] {
-			missing = append(missing, pods[i].Name)
-		}
-	}
-	lattice := group.Spec.Lattice
-	switch {
-	case len(missing) > 0 && conditions.IsTrue(group.Status.Conditions, v1alpha1.ConditionTemplateOutdated) && unjoined >= len(missing):
-		set(metav1.ConditionTrue, v1alpha1.ReasonHostsConnected, "The hosts do not name their pods; as many as expected are in lattice "+lattice+".")
-	case len(missing) > 0:
-		set(metav1.ConditionFalse, v1alpha1.ReasonHostsMissing, fmt.Sprintf(
-			"%d of %d ready pods have no host in lattice %s, %s for one: look at the logs of its container %s.",
-			len(missing), len(missing)+len(mine), lattice, missing[0], v1alpha1.HostContainer))
-	default:
-		set(metav1.ConditionTrue, v1alpha1.ReasonHostsConnected, "The hosts of all ready pods are in lattice "+lattice+".")
-	}
+	return out
 }
 
 func podReady(pod *corev1.Pod) bool {

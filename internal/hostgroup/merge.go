@@ -19,7 +19,8 @@ var protectedEnv = []string{"WASMCLOUD_LATTICE", "WASMCLOUD_NATS_HOST", "WASMCLO
 
 // withAdditions merges the user's additions into the pod: the user wins, except for what would break the group, which
 // the error names.
-func withAdditions(pod *corev1.PodSpec, options *v1alpha1.SchedulingOptions) error {
+func withAdditions(pod *corev1.PodSpec, spec *v1alpha1.WasmCloudHostConfigSpec) error {
+	options := spec.SchedulingOptions
 	var wasmcloud, nats, whole *apiextensionsv1.JSON
 	if options != nil {
 		whole = options.PodTemplateAdditions
@@ -27,6 +28,7 @@ func withAdditions(pod *corev1.PodSpec, options *v1alpha1.SchedulingOptions) err
 			wasmcloud, nats = c.Wasmcloud, c.Nats
 		}
 	}
+	before := pod.DeepCopy()
 	if err := mergeContainer(&pod.Containers[0], wasmcloud, "wasmcloud"); err != nil {
 		return err
 	}
@@ -34,10 +36,16 @@ func withAdditions(pod *corev1.PodSpec, options *v1alpha1.SchedulingOptions) err
 	if err := mergeContainer(&pod.InitContainers[1], nats, "nats"); err != nil {
 		return err
 	}
-	if whole == nil {
-		return nil
+	if whole != nil {
+		if err := mergePod(pod, whole); err != nil {
+			return err
+		}
 	}
-	return mergePod(pod, whole)
+	if err := intact(before, pod); err != nil {
+		return err
+	}
+	hostStop(pod, spec.Lattice)
+	return nil
 }
 
 // adminOf returns where the host answers health requests, as seen from within the pod.

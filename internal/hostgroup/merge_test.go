@@ -67,6 +67,60 @@ func TestAdditions_UserWins(t *testing.T) {
 	}
 }
 
+// The time to drain follows from that which the pod may take; a hook of the user's own replaces ours.
+func TestAdditions_Drain(t *testing.T) {
+	for grace, want := range map[string]string{"60": "35s", "300": "4m35s", "30": "15s", "10": "5s", "0": "0s", "null": "15s"} {
+		pod, err := buildWith(t, &v1alpha1.SchedulingOptions{PodTemplateAdditions: raw(`{"terminationGracePeriodSeconds":` + grace + `}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hook := strings.Join(pod.Containers[0].Lifecycle.PreStop.Exec.Command, " ")
+		if hook != "/trellis/trellis-helper drain --lattice default --address 127.0.0.1:4222 --timeout "+want {
+			t.Errorf("grace period %s: %s", grace, hook)
+		}
+	}
+	host := func(text string) *v1alpha1.SchedulingOptions {
+		return &v1alpha1.SchedulingOptions{ContainerTemplateAdditions: &v1alpha1.ContainerTemplateAdditions{Wasmcloud: raw(text)}}
+	}
+	pod, err := buildWith(t, host(`{"lifecycle":{"preStop":{"sleep":{"seconds":3}}}}`))
+	if err != nil || pod.Containers[0].Lifecycle.PreStop.Exec != nil || pod.Containers[0].Lifecycle.PreStop.Sleep == nil {
+		t.Errorf("the user's hook did not win: %v, %+v", err, pod)
+	}
+	if pod, err = buildWith(t, host(`{"lifecycle":{"postStart":{"sleep":{"seconds":3}}}}`)); err != nil || pod.Containers[0].Lifecycle.PreStop.Exec == nil {
+		t.Errorf("another hook of the user replaces ours: %v, %+v", err, pod)
+	}
+}
+
+// TestAdditions_More: a native sidecar, the seed that keeps a host's id, and arguments are added to ours.
+func TestAdditions_More(t *testing.T) {
+	pod, err := buildWith(t, &v1alpha1.SchedulingOptions{
+		PodTemplateAdditions: raw(`{"initContainers":[{"name":"log-shipper","image":"x","restartPolicy":"Always"}],"containers":[{"name":"ignored","image":"x"}],"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"zone","whenUnsatisfiable":"ScheduleAnyway"}]}`),
+		ContainerTemplateAdditions: &v1alpha1.ContainerTemplateAdditions{Wasmcloud: raw(
+			`{"args":["--trace-level","DEBUG"],"env":[{"name":"WASMCLOUD_HOST_SEED","valueFrom":{"secretKeyRef":{"name":"seed","key":"seed"}}}]}`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pod.Containers) != 1 || len(pod.TopologySpreadConstraints) != 1 {
+		t.Errorf("pod = %+v", pod)
+	}
+	sidecar, leaf := false, false
+	for _, c := range pod.InitContainers {
+		sidecar = sidecar || c.Name == "log-shipper" && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+		leaf = leaf || c.Name == v1alpha1.LeafContainer
+	}
+	if !sidecar || !leaf {
+		t.Errorf("init containers = %+v", pod.InitContainers)
+	}
+	seeded := false
+	for _, v := range pod.Containers[0].Env {
+		seeded = seeded || v.Name == "WASMCLOUD_HOST_SEED" && v.ValueFrom.SecretKeyRef.Name == "seed"
+	}
+	if args := strings.Join(pod.Containers[0].Args, " "); !seeded || !strings.HasSuffix(args, "--trace-level DEBUG") {
+		t.Errorf("seeded: %v, args = %s", seeded, args)
+	}
+}
+
 func TestAdditions_Errors(t *testing.T) {
 	host := func(text string) *v1alpha1.SchedulingOptions {
 		return &v1alpha1.SchedulingOptions{ContainerTemplateAdditions: &v1alpha1.ContainerTemplateAdditions{Wasmcloud: raw(text)}}
@@ -90,6 +144,11 @@ func TestAdditions_Errors(t *testing.T) {
 		"leaf policy":        {nats(`{"restartPolicy":"Never"}`), "restartPolicy"},
 		"volume":             {pod(`{"volumes":[{"name":"nats-data","emptyDir":{}}]}`), "nats-data"},
 		"init container":     {pod(`{"initContainers":[{"name":"nats-leaf","image":"x"}]}`), "nats-leaf"},
+		"a container less":   {pod(`{"initContainers":[{"$patch":"replace"}]}`), "container trellis-helper"},
+		"all volumes less":   {pod(`{"volumes":[{"$patch":"replace"},{"name":"x","emptyDir":{}}]}`), "volume nats-config"},
+		"a whole other pod":  {pod(`{"$patch":"replace","nodeSelector":{"a":"b"}}`), "volume nats-config"},
+		"mounts less":        {host(`{"volumeMounts":[{"$patch":"replace"}]}`), "mount /tmp"},
+		"variables less":     {host(`{"env":[{"$patch":"replace"}]}`), "variable WASMCLOUD_LATTICE"},
 		"wrong pod":          {pod(`{"volumes":"x"}`), "not a pod spec"},
 	} {
 		t.Run(name, func(t *testing.T) {

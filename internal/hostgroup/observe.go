@@ -78,12 +78,20 @@ func (r *Reconciler) observeWorkload(group *v1alpha1.WasmCloudHostConfig, live c
 	default:
 		found, later := diagnose(pods, live, r.options.Now())
 		if found.reason == "" {
-			found = finding{v1alpha1.ReasonRollingOut, fmt.Sprintf("%d of %d pods are ready.", size.ready, size.wanted)}
+			found = finding{v1alpha1.ReasonRollingOut, rollingOut(size)}
 		}
 		set(metav1.ConditionFalse, found.reason, found.message)
 		return later
 	}
 	return 0
+}
+
+// rollingOut says how far a roll-out is.
+func rollingOut(s size) string {
+	if s.ready >= s.wanted && s.current > s.updated {
+		return fmt.Sprintf("%d of %d pods are new; old ones stay until those are ready.", s.updated, s.wanted)
+	}
+	return fmt.Sprintf("%d of %d pods are ready.", s.ready, s.wanted)
 }
 
 func (r *Reconciler) observeApps(ctx context.Context, group *v1alpha1.WasmCloudHostConfig) {

@@ -94,6 +94,8 @@ type Host struct {
 	StartedAt  time.Time
 	Components int
 	Providers  int
+	// Silent says that the host does not answer, though its heartbeats are not overdue yet.
+	Silent bool
 }
 
 // Hosts is the view of the lattices.

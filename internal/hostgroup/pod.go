@@ -1,8 +1,10 @@
 package hostgroup
 
 import (
+	"maps"
 	"net"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +26,10 @@ const (
 	registryVolume = "registry-config"
 
 	tmpDir = "/tmp"
+
+	// DefaultGracePeriod is how long pods may take to end. endPeriod of it is for the host after it was drained.
+	DefaultGracePeriod = 60 * time.Second
+	endPeriod          = 25 * time.Second
 )
 
 func authorityDir(name string) string { return "/wasmcloud/certificates/ca-" + name }
@@ -33,16 +39,18 @@ func podTemplate(group *v1alpha1.WasmCloudHostConfig, in Inputs, config string) 
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
 			Labels:      templateLabels(group),
-			Annotations: map[string]string{v1alpha1.ChecksumAnnotation: apply.Digest(config, in.Digest)},
+			Annotations: templateAnnotations(group, apply.Digest(config, in.Digest)),
 		},
 		Spec: corev1.PodSpec{
 			ServiceAccountName:           group.Name,
 			AutomountServiceAccountToken: new(false),
-			SecurityContext:              podSecurity(),
-			ImagePullSecrets:             pullSecrets(in.Images.PullSecrets),
-			InitContainers:               []corev1.Container{helperContainer(in.Images), leafContainer(group, in)},
-			Containers:                   []corev1.Container{hostContainer(group, in)},
-			Volumes:                      volumes(group, in),
+			// What a host runs must begin elsewhere before it ends, images fetched and compiled.
+			TerminationGracePeriodSeconds: new(int64(DefaultGracePeriod / time.Second)),
+			SecurityContext:               podSecurity(),
+			ImagePullSecrets:              pullSecrets(in.Images.PullSecrets),
+			InitContainers:                []corev1.Container{helperContainer(in.Images), leafContainer(group, in)},
+			Containers:                    []corev1.Container{hostContainer(group, in)},
+			Volumes:                       volumes(group, in),
 		},
 	}
 }
@@ -54,6 +62,9 @@ func selectorLabels(group *v1alpha1.WasmCloudHostConfig) map[string]string {
 
 func templateLabels(group *v1alpha1.WasmCloudHostConfig) map[string]string {
 	labels := map[string]string{}
+	if options := group.Spec.SchedulingOptions; options != nil {
+		maps.Copy(labels, options.PodLabels)
+	}
 	for key, value := range group.Spec.HostLabels {
 		// Hosts take more than pods do: what can't be a pod label is a host label only.
 		name := v1alpha1.HostLabelPrefix + key
@@ -66,6 +77,15 @@ func templateLabels(group *v1alpha1.WasmCloudHostConfig) map[string]string {
 	}
 	labels[v1alpha1.ManagedByLabel] = v1alpha1.ManagedBy
 	return labels
+}
+
+func templateAnnotations(group *v1alpha1.WasmCloudHostConfig, checksum string) map[string]string {
+	annotations := map[string]string{}
+	if options := group.Spec.SchedulingOptions; options != nil {
+		maps.Copy(annotations, options.PodAnnotations)
+	}
+	annotations[v1alpha1.ChecksumAnnotation] = checksum
+	return annotations
 }
 
 func podSecurity() *corev1.PodSecurityContext {
@@ -170,6 +190,25 @@ func hostProbes(c *corev1.Container, admin string) {
 	if c.ReadinessProbe == nil {
 		c.ReadinessProbe = execProbe(5, 3, 5, helperPath, "probe", "http", url+"/readyz")
 	}
+}
+
+// hostStop drains the host before it ends. It is added after the user's additions, because a user may have chosen how
+// long the pod may take: the last of it is for the host itself, which lets requests end, and for the leaf.
+func hostStop(pod *corev1.PodSpec, lattice string) {
+	c := &pod.Containers[0]
+	if c.Lifecycle != nil && c.Lifecycle.PreStop != nil {
+		return
+	}
+	if c.Lifecycle == nil {
+		c.Lifecycle = &corev1.Lifecycle{}
+	}
+	grace := corev1.DefaultTerminationGracePeriodSeconds * time.Second // where a user took ours away
+	if pod.TerminationGracePeriodSeconds != nil {
+		grace = time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second
+	}
+	timeout := max(grace-endPeriod, grace/2)
+	c.Lifecycle.PreStop = &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{
+		helperPath, "drain", "--lattice", lattice, "--address", net.JoinHostPort("127.0.0.1", "4222"), "--timeout", timeout.String()}}}
 }
 
 func execProbe(period, failures, timeout int32, command ...string) *corev1.Probe {

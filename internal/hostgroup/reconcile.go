@@ -116,13 +116,8 @@ func (r *Reconciler) carryOut(ctx context.Context, group *v1alpha1.WasmCloudHost
 	if p := validate(group); p != nil {
 		return 0, p
 	}
-	foreign, err := r.foreignTemplate(ctx, group)
-	if err != nil {
+	if foreign, err := r.lookAtForeign(ctx, group); err != nil || foreign {
 		return 0, err
-	}
-	r.noteTemplate(group, foreign)
-	if foreign != nil {
-		return 0, nil
 	}
 	in, err := r.gather(ctx, group)
 	if err != nil {
@@ -149,7 +144,7 @@ func (r *Reconciler) carryOut(ctx context.Context, group *v1alpha1.WasmCloudHost
 // inputsInterval is how often the user's Secrets and ConfigMaps are read again, if there are any.
 func inputsInterval(group *v1alpha1.WasmCloudHostConfig) time.Duration {
 	s := &group.Spec
-	if s.SecretName != "" || s.RegistryCredentialsSecret != "" || s.Certificates != nil && len(s.Certificates.Authorities) > 0 {
+	if s.SecretName != "" || s.NATS != nil && s.NATS.TLS != nil || s.RegistryCredentialsSecret != "" || s.Certificates != nil && len(s.Certificates.Authorities) > 0 {
 		return checkInputs
 	}
 	return 0

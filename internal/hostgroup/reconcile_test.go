@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -66,6 +67,15 @@ func newWorld(t *testing.T, hub bool, objects ...client.Object) *world {
 		WithStatusSubresource(&v1alpha1.WasmCloudHostConfig{}, &appsv1.Deployment{}, &appsv1.DaemonSet{}, &corev1.Pod{}).
 		WithReturnManagedFields().
 		WithInterceptorFuncs(interceptor.Funcs{
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+				err := c.Get(ctx, key, o, opts...)
+				for i, entry := range o.GetManagedFields() { // the fake does not note by which subresource
+					if entry.Manager == "kube-controller-manager" {
+						o.GetManagedFields()[i].Subresource = "scale"
+					}
+				}
+				return err
+			},
 			Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
 				text, _ := json.Marshal(o)
 				count("apply "+string(text), o)
@@ -199,20 +209,50 @@ func TestReconcile_FromNothingToReady(t *testing.T) {
 	w.atRest()
 }
 
-func TestReconcile_NothingIsRepeatedAndDriftIsMended(t *testing.T) {
-	w := newWorld(t, true, loadGroup(t, minimalGroup))
-	w.reconcile()
-	d := get[appsv1.Deployment](w, "hosts")
-	d.Spec.Template.Spec.Containers[0].Image = "somebody/else:1"
-	if err := w.client.Update(context.Background(), d); err != nil {
-		t.Fatal(err)
+func TestReconcile_DriftIsMended(t *testing.T) {
+	for name, tc := range map[string]struct {
+		daemonSet bool
+		object    client.Object
+		spoil     func(client.Object)
+		mended    func(*world) bool
+	}{
+		"Deployment": {false, &appsv1.Deployment{},
+			func(o client.Object) { o.(*appsv1.Deployment).Spec.Template.Spec.Containers[0].Image = "x" },
+			func(w *world) bool {
+				return get[appsv1.Deployment](w, "hosts").Spec.Template.Spec.Containers[0].Image == DefaultHostImage+":1.9.2"
+			}},
+		"DaemonSet": {true, &appsv1.DaemonSet{},
+			func(o client.Object) { o.(*appsv1.DaemonSet).Spec.Template.Spec.Containers[0].Image = "x" },
+			func(w *world) bool {
+				return get[appsv1.DaemonSet](w, "hosts").Spec.Template.Spec.Containers[0].Image == DefaultHostImage+":1.9.2"
+			}},
+		"ConfigMap": {false, &corev1.ConfigMap{},
+			func(o client.Object) { o.(*corev1.ConfigMap).Data["nats.conf"] = "x" },
+			func(w *world) bool { return get[corev1.ConfigMap](w, "hosts").Data["nats.conf"] != "x" }},
+		"ServiceAccount": {false, &corev1.ServiceAccount{},
+			func(o client.Object) { o.(*corev1.ServiceAccount).AutomountServiceAccountToken = new(true) },
+			func(w *world) bool { return !*get[corev1.ServiceAccount](w, "hosts").AutomountServiceAccountToken }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			group := loadGroup(t, minimalGroup)
+			asDaemonSet(tc.daemonSet)(group)
+			w := newWorld(t, true, group)
+			w.reconcile()
+			if !w.exists(tc.object) {
+				t.Fatal("it was not made")
+			}
+			tc.spoil(tc.object)
+			if err := w.client.Update(context.Background(), tc.object); err != nil {
+				t.Fatal(err)
+			}
+			w.writes = nil
+			w.reconcile()
+			if !tc.mended(w) {
+				t.Errorf("not mended after %v", w.writes)
+			}
+			w.atRest()
+		})
 	}
-	w.writes = nil
-	w.reconcile()
-	if got := get[appsv1.Deployment](w, "hosts").Spec.Template.Spec.Containers[0].Image; got != DefaultHostImage+":1.9.2" {
-		t.Errorf("image = %s after %v", got, w.writes)
-	}
-	w.atRest()
 }
 
 func TestReconcile_Problems(t *testing.T) {
@@ -247,6 +287,17 @@ func TestReconcile_Problems(t *testing.T) {
 		"template": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) {
 			s.SchedulingOptions = &v1alpha1.SchedulingOptions{PodTemplateAdditions: raw(`{"volumes":[{"name":"nats-config","emptyDir":{}}]}`)}
 		}, want: map[string]string{"Valid": "False/InvalidTemplate"}, says: "nats-config"},
+		"wildcard in a topic": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.SecretsTopicPrefix = "a.*" },
+			want: map[string]string{"Valid": "False/InvalidSpec"}, says: "secretsTopicPrefix"},
+		"policy without topic": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) {
+			s.PolicyService = &v1alpha1.PolicyService{TimeoutMs: new(int64(5))}
+		}, want: map[string]string{"Valid": "False/InvalidSpec"}, says: "policyService"},
+		"pod label that is none": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) {
+			s.SchedulingOptions = &v1alpha1.SchedulingOptions{PodLabels: map[string]string{"a b": "c"}}
+		}, want: map[string]string{"Valid": "False/InvalidSpec"}, says: "podLabels"},
+		"no storage": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) {
+			s.NATS = &v1alpha1.NATS{LeafStorage: &v1alpha1.LeafStorage{MaxFileStore: new(resource.MustParse("-1Gi"))}}
+		}, want: map[string]string{"Valid": "False/InvalidSpec"}, says: "maxFileStore"},
 		"address with port": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.NatsAddress = "nats://x:4222" },
 			want: map[string]string{"Valid": "False/InvalidSpec"}, says: "natsLeafnodePort"},
 		"address that breaks out": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.NatsAddress = "nats://x\" }\nlisten: 0.0.0.0 #" },
@@ -313,74 +364,71 @@ func TestReconcile_LatticeOutOfSightKeepsWhatIsKnown(t *testing.T) {
 	w.expect(map[string]string{"Hosts": "False/HostsMissing"})
 }
 
-func TestReconcile_TakeOverKeepsTheTemplate(t *testing.T) {
-	group := loadGroup(t, minimalGroup)
-	old := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "hosts", Namespace: "default", OwnerReferences: objectMeta(group, "hosts").OwnerReferences},
-		Spec: appsv1.DeploymentSpec{Replicas: new(int32(1)), Selector: &metav1.LabelSelector{MatchLabels: selectorLabels(group)},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: templateLabels(group)}, Spec: corev1.PodSpec{
-				Containers: []corev1.Container{{Name: "nats-leaf", Image: "nats:2.10-alpine"}, {Name: "wasmcloud-host", Image: "old"}}}}}}
-	w := newWorld(t, false, group, old)
-	w.reconcile()
-	for _, write := range w.writes {
-		if write != "patch status *v1alpha1.WasmCloudHostConfig" {
-			t.Errorf("wrote %s", write)
-		}
-	}
-	w.expect(map[string]string{"TemplateOutdated": "True/MadeByWasmCloudOperator", "Valid": "True/Valid"})
-	w.atRest()
-
-	live := get[v1alpha1.WasmCloudHostConfig](w, "hosts")
-	live.Annotations = map[string]string{v1alpha1.AdoptAnnotation: v1alpha1.AdoptRoll}
-	if err := w.client.Update(context.Background(), live); err != nil {
-		t.Fatal(err)
-	}
-	w.reconcile()
-	w.expect(map[string]string{"TemplateOutdated": "none"})
-	if d := get[appsv1.Deployment](w, "hosts"); d.Annotations[v1alpha1.AppliedAnnotation] == "" {
-		t.Error("the Deployment was not rolled")
-	}
-}
-
-func TestReconcile_OtherKindGoesOnceTheNewOneIsReady(t *testing.T) {
-	group := loadGroup(t, minimalGroup)
-	w := newWorld(t, true, group)
-	w.reconcile()
-	w.run(1)
-	live := get[v1alpha1.WasmCloudHostConfig](w, "hosts")
-	live.Spec.SchedulingOptions = &v1alpha1.SchedulingOptions{Daemonset: true}
-	if err := w.client.Update(context.Background(), live); err != nil {
-		t.Fatal(err)
-	}
-	w.reconcile()
-	get[appsv1.Deployment](w, "hosts") // still there
-	ds := get[appsv1.DaemonSet](w, "hosts")
-	ds.Status = appsv1.DaemonSetStatus{ObservedGeneration: max(ds.Generation, 1), DesiredNumberScheduled: 1, CurrentNumberScheduled: 1, UpdatedNumberScheduled: 1, NumberReady: 1}
-	if err := w.client.Status().Update(context.Background(), ds); err != nil {
-		t.Fatal(err)
-	}
-	w.reconcile()
-	err := w.client.Get(context.Background(), types.NamespacedName{Namespace: "default", Name: "hosts"}, &appsv1.Deployment{})
-	if !apierrors.IsNotFound(err) {
-		t.Errorf("the Deployment is still there: %v", err)
-	}
-	w.atRest()
-}
-
-func TestAutoscaled(t *testing.T) {
+func TestReconcile_SilentHost(t *testing.T) {
 	w := newWorld(t, true, loadGroup(t, minimalGroup))
 	w.reconcile()
-	d := get[appsv1.Deployment](w, "hosts")
+	w.run(1)
+	w.reconcile()
+	w.expect(map[string]string{"Hosts": "True/HostsConnected", "Ready": "True/Ready"})
+	w.hosts[0].Silent = true
+	w.reconcile()
+	w.expect(map[string]string{"Hosts": "False/HostsSilent", "Ready": "False/HostsSilent", "Workload": "True/PodsReady"})
+	message := conditions.Find(get[v1alpha1.WasmCloudHostConfig](w, "hosts").Status.Conditions, "Hosts").Message
+	if !strings.Contains(message, "hosts-0") || !strings.Contains(message, v1alpha1.LeafContainer) {
+		t.Errorf("message = %s", message)
+	}
+	w.atRest()
+	w.hosts[0].Silent = false
+	w.reconcile()
+	w.expect(map[string]string{"Hosts": "True/HostsConnected", "Ready": "True/Ready"})
+}
 
-	d.ManagedFields = append(d.ManagedFields, metav1.ManagedFieldsEntry{Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate,
-		APIVersion: "apps/v1", FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`), Subresource: "scale"})
-	if !autoscaled(d) {
-		t.Error("the autoscaler is not recognised")
+func TestReconcile_DaemonSetWithoutPods(t *testing.T) {
+	group := loadGroup(t, minimalGroup)
+	asDaemonSet(true)(group)
+	w := newWorld(t, true, group)
+	w.reconcile()
+	ds := get[appsv1.DaemonSet](w, "hosts")
+	ds.CreationTimestamp = metav1.NewTime(w.now)
+	if err := w.client.Update(t.Context(), ds); err != nil {
+		t.Fatal(err)
 	}
-	for i := range d.ManagedFields {
-		d.ManagedFields[i].Manager = "kubectl"
+	w.runDaemonSet(3, 0)
+	if result := w.reconcile(); result.RequeueAfter == 0 {
+		t.Error("nobody looks again")
 	}
-	if autoscaled(d) {
-		t.Error("kubectl is taken for an autoscaler")
+	w.expect(map[string]string{"Workload": "False/RollingOut"})
+	w.now = w.now.Add(10 * time.Second)
+	w.reconcile()
+	w.expect(map[string]string{"Workload": "False/PodsRefused"})
+	w.atRest()
+}
+
+// TestStatus_Size: a group of 1,000 hosts in a lattice of 1,000 applications, with names as long as they may be.
+func TestStatus_Size(t *testing.T) {
+	group := loadGroup(t, minimalGroup)
+	w := newWorld(t, true, group)
+	var pods []corev1.Pod
+	for i := range 1000 {
+		pods = append(pods, corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%063d", i), UID: types.UID(fmt.Sprint(i))},
+			Spec: corev1.PodSpec{NodeName: strings.Repeat("n", 63)}})
+		w.hosts = append(w.hosts, Host{ID: fmt.Sprintf("N%055d", i), Name: "wispy-cloud-4821", Version: "1.9.2", StartedAt: w.now,
+			Labels: map[string]string{v1alpha1.HostLabelPodUID: fmt.Sprint(i)}})
+		w.apps = append(w.apps, App{Name: fmt.Sprintf("%063d", i), Version: strings.Repeat("v", 63)})
+	}
+	w.reconcile()
+	group = get[v1alpha1.WasmCloudHostConfig](w, "hosts")
+	w.r.observeHosts(t.Context(), group, pods)
+	w.r.observeApps(t.Context(), group)
+	if s := group.Status; s.HostCount != 1000 || len(s.Hosts) != v1alpha1.MaxHosts || s.AppCount != 1000 || len(s.Apps) != v1alpha1.MaxApps {
+		t.Errorf("%d of %d hosts, %d of %d applications", len(s.Hosts), s.HostCount, len(s.Apps), s.AppCount)
+	}
+	object, err := json.Marshal(group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(object) >= 64<<10 {
+		t.Errorf("the object has %d bytes", len(object))
 	}
 }
 
@@ -395,6 +443,13 @@ func TestReconcile_PodProblems(t *testing.T) {
 				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-age))}}}}}
 		}
 	}
+	failed := func(at time.Time, code int32) *corev1.ContainerStateTerminated {
+		return &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", FinishedAt: metav1.NewTime(at)}
+	}
+	ended := func(at time.Time, code int32, state corev1.ContainerState) corev1.PodStatus {
+		return corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "wasmcloud-host", State: state,
+			LastTerminationState: corev1.ContainerState{Terminated: failed(at, code)}}}}
+	}
 	always := func(s corev1.PodStatus) func(time.Time) corev1.PodStatus {
 		return func(time.Time) corev1.PodStatus { return s }
 	}
@@ -404,6 +459,25 @@ func TestReconcile_PodProblems(t *testing.T) {
 		says   string
 		again  bool
 	}{
+		"ended, the first time": {func(now time.Time) corev1.PodStatus {
+			return ended(now, 3, corev1.ContainerState{Terminated: failed(now, 3)})
+		},
+			"False/CrashLoop", "exit code 3", true},
+		"runs anew after a failure": {func(now time.Time) corev1.PodStatus {
+			return ended(now, 3, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+		}, "False/CrashLoop", "exit code 3", true},
+		"failed an hour ago": {func(now time.Time) corev1.PodStatus {
+			return ended(now.Add(-time.Hour), 3, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+		}, "False/RollingOut", "0 of 1", false},
+		"ended well": {func(now time.Time) corev1.PodStatus {
+			return ended(now, 0, corev1.ContainerState{Terminated: failed(now, 0)})
+		},
+			"False/RollingOut", "0 of 1", false},
+		"evicted": {func(now time.Time) corev1.PodStatus {
+			s := ended(now, 137, corev1.ContainerState{Terminated: failed(now, 137)})
+			s.Phase = corev1.PodFailed
+			return s
+		}, "False/RollingOut", "0 of 1", false},
 		"image":      {always(waiting("wasmcloud-host", "ImagePullBackOff")), "False/ImagePull", "img:1", false},
 		"first pull": {always(waiting("wasmcloud-host", "ErrImagePull")), "False/ImagePull", "img:1", false},
 		"crash":      {always(waiting("wasmcloud-host", "CrashLoopBackOff")), "False/CrashLoop", "exit code 2", false},

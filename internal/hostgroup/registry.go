@@ -26,7 +26,7 @@ func (r *Reconciler) gatherRegistry(ctx context.Context, group *v1alpha1.WasmClo
 	if name == "" {
 		return nil
 	}
-	secret, err := r.secret(ctx, group.Namespace, name, "spec.registryCredentialsSecret")
+	secret, err := readSecret(ctx, r.options.Live, group.Namespace, name, "spec.registryCredentialsSecret")
 	if err != nil {
 		return err
 	}

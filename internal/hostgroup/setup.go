@@ -5,6 +5,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
@@ -36,6 +37,8 @@ func CacheByObject() map[client.Object]cache.ByObject {
 		&corev1.ServiceAccount{}: mine,
 		&appsv1.Deployment{}:     workloads,
 		&appsv1.DaemonSet{}:      workloads,
+
+		&policyv1.PodDisruptionBudget{}: mine,
 	}
 }
 
@@ -48,6 +51,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, changed <-chan string) e
 		For(&v1alpha1.WasmCloudHostConfig{}, builder.WithPredicates(spec)).
 		Owns(&appsv1.Deployment{}).
 		Owns(&appsv1.DaemonSet{}).
+		Owns(&policyv1.PodDisruptionBudget{}).
 		Owns(&corev1.ConfigMap{}).
 		Owns(&corev1.ServiceAccount{}).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(groupOfPod))

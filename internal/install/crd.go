@@ -21,7 +21,7 @@ const (
 	// revisionAnnotation numbers the schemas of Trellis. While two releases run side by side the newer one stays.
 	revisionAnnotation = "k8s.wasmcloud.dev/schema-revision"
 	// schemaRevision is raised with every change of the schema.
-	schemaRevision = 1
+	schemaRevision = 2
 )
 
 // ApplyCRD makes the kind of host groups known and returns once it is served. A definition of wasmCloud's operator is

@@ -14,11 +14,14 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -135,10 +138,17 @@ func (l *lattice) Valid(_ string, creds []byte) bool                            
 func TestServer(t *testing.T) {
 	s := startServer(t)
 	t.Run("host group", func(t *testing.T) { testHostGroup(t, s) })
+	t.Run("scale", func(t *testing.T) { testScale(t, s) })
 	t.Run("every field", func(t *testing.T) { testEveryField(t, s) })
+	t.Run("every new field", func(t *testing.T) { testNewFields(t, s) })
+	t.Run("restricted namespace", func(t *testing.T) { testRestricted(t, s) })
 	t.Run("refused by the schema", func(t *testing.T) { testSchema(t, s) })
 	t.Run("take-over", func(t *testing.T) { testTakeOver(t, s) })
 	t.Run("exposure", func(t *testing.T) { testExposure(t, s) })
+	t.Run("policy", func(t *testing.T) { testPolicy(t, s) })
+	t.Run("node port", func(t *testing.T) { testNodePort(t, s) })
+	t.Run("routes", func(t *testing.T) { testRoutes(t, s) })
+	t.Run("readiness", func(t *testing.T) { testReadiness(t, s) })
 }
 
 func groupReconciler(s *server) *hostgroup.Reconciler {
@@ -212,6 +222,93 @@ func testHostGroup(t *testing.T, s *server) {
 	}
 }
 
+// testScale lets users and autoscalers scale the group and its Deployment.
+func testScale(t *testing.T, s *server) {
+	r := groupReconciler(s)
+	s.create(t, minimal("scaled"))
+	look(t, r, "scaled")
+	scale := func(object client.Object, manager string, replicas int) {
+		t.Helper()
+		patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
+		if err := s.client.SubResource("scale").Patch(t.Context(), object, patch, client.FieldOwner(manager)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(replicas int32, who string) {
+		t.Helper()
+		look(t, r, "scaled")
+		var d appsv1.Deployment
+		s.get(t, "scaled", &d)
+		if *d.Spec.Replicas != replicas {
+			t.Errorf("%s: %d replicas, want %d", who, *d.Spec.Replicas, replicas)
+		}
+		s.atRest(t, func() { look(t, r, "scaled") })
+	}
+	deployment := func() client.Object {
+		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "scaled"}}
+	}
+	scale(minimal("scaled"), "kube-controller-manager", 2)
+	want(2, "an autoscaler of the group")
+	scale(deployment(), "kubectl", 5)
+	want(2, "a user scales the Deployment")
+	scale(deployment(), "kube-controller-manager", 7)
+	want(7, "an autoscaler of the Deployment")
+	scale(minimal("scaled"), "kubectl", 3)
+	want(7, "the group is scaled beside it")
+	scale(deployment(), "kubectl", 4)
+	want(3, "a user takes the Deployment back from the autoscaler")
+}
+
+// testNewFields applies the example of the spec page that has every field that wasmCloud's operator did not.
+func testNewFields(t *testing.T, s *server) {
+	text, err := os.ReadFile("../hostgroup/testdata/plant.input.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := &v1alpha1.WasmCloudHostConfig{}
+	if err := yaml.UnmarshalStrict(text, group); err != nil {
+		t.Fatal(err)
+	}
+	group.Namespace = "default"
+	group.Spec.NATS.TLS.CertificateAuthority.ConfigMapName = "plant-ca"
+	s.create(t, group)
+	for name, data := range map[string]map[string]string{"plant-login": {"username": "u", "password": "p"}, "plant-certificate": {"tls.crt": "c", "tls.key": "k"}} {
+		s.create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, StringData: data})
+	}
+	s.create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "plant-ca"}, Data: map[string]string{"ca.crt": "x"}})
+	r := groupReconciler(s)
+	look(t, r, "plant")
+	s.get(t, "plant", &appsv1.Deployment{})
+	s.get(t, "plant", &policyv1.PodDisruptionBudget{})
+	s.atRest(t, func() { look(t, r, "plant") })
+
+	s.get(t, "plant", group)
+	group.Spec.SchedulingOptions = &v1alpha1.SchedulingOptions{Daemonset: true, Rollout: &v1alpha1.Rollout{MaxSurge: new(intstr.FromString("50%"))}}
+	if err := s.client.Update(t.Context(), group); err != nil {
+		t.Fatal(err)
+	}
+	look(t, r, "plant")
+	var ds appsv1.DaemonSet
+	s.get(t, "plant", &ds)
+	if u := ds.Spec.UpdateStrategy.RollingUpdate; u.MaxSurge.String() != "50%" || u.MaxUnavailable.String() != "0" {
+		t.Errorf("update strategy = %+v", u)
+	}
+	s.atRest(t, func() { look(t, r, "plant") })
+
+	// What is no longer named falls back to what Kubernetes does by itself.
+	s.get(t, "plant", group)
+	group.Spec.SchedulingOptions.Rollout = nil
+	if err := s.client.Update(t.Context(), group); err != nil {
+		t.Fatal(err)
+	}
+	look(t, r, "plant")
+	s.get(t, "plant", &ds)
+	if u := ds.Spec.UpdateStrategy.RollingUpdate; u.MaxSurge.String() != "0" || u.MaxUnavailable.String() != "1" {
+		t.Errorf("update strategy = %+v", u)
+	}
+	s.atRest(t, func() { look(t, r, "plant") })
+}
+
 func testEveryField(t *testing.T, s *server) {
 	text, err := os.ReadFile("../hostgroup/testdata/full.input.yaml")
 	if err != nil {
@@ -239,6 +336,38 @@ func testEveryField(t *testing.T, s *server) {
 	}
 }
 
+// testRestricted asks the server's own Pod Security, in a namespace that enforces the restricted level.
+func testRestricted(t *testing.T, s *server) {
+	s.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "strict", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}})
+	for name, tc := range map[string]struct {
+		options *v1alpha1.SchedulingOptions
+		refused string
+	}{
+		"plain": {&v1alpha1.SchedulingOptions{}, ""},
+		"privileged": {&v1alpha1.SchedulingOptions{ContainerTemplateAdditions: &v1alpha1.ContainerTemplateAdditions{
+			Wasmcloud: &apiextensionsv1.JSON{Raw: []byte(`{"securityContext":{"privileged":true,"allowPrivilegeEscalation":true}}`)}}}, "privileged"},
+		"host-network": {&v1alpha1.SchedulingOptions{PodTemplateAdditions: &apiextensionsv1.JSON{Raw: []byte(`{"hostNetwork":true}`)}}, "host namespaces"},
+	} {
+		group := minimal(name)
+		group.Namespace, group.Spec.SchedulingOptions = "strict", tc.options
+		s.create(t, group)
+		key := client.ObjectKeyFromObject(group)
+		if _, err := groupReconciler(s).Reconcile(t.Context(), reconcile.Request{NamespacedName: key}); err != nil {
+			t.Fatal(err)
+		}
+		var d appsv1.Deployment
+		if err := s.client.Get(t.Context(), key, &d); err != nil {
+			t.Fatal(err)
+		}
+		pod := &corev1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: d.Spec.Template.Spec}
+		pod.Namespace, pod.Name = "strict", name
+		err := s.client.Create(t.Context(), pod, client.DryRunAll)
+		if tc.refused == "" && err != nil || tc.refused != "" && (!apierrors.IsForbidden(err) || !strings.Contains(err.Error(), tc.refused)) {
+			t.Errorf("%s: %v, want a refusal that names %q", name, err, tc.refused)
+		}
+	}
+}
+
 func testSchema(t *testing.T, s *server) {
 	for lattice, says := range map[string]string{"a.b": "no dots, spaces or wildcards", "": "spec.lattice"} {
 		group := minimal("wrong")
@@ -249,76 +378,70 @@ func testSchema(t *testing.T, s *server) {
 	}
 }
 
-// testTakeOver begins with what wasmCloud's operator applied under its field manager.
+// testTakeOver begins with what wasmCloud's operator applied, under its field manager and under another name of it.
 func testTakeOver(t *testing.T, s *server) {
-	s.create(t, minimal("old"))
-	var group v1alpha1.WasmCloudHostConfig
-	s.get(t, "old", &group)
-	applied := fmt.Sprintf(`
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: old
-  namespace: default
-  labels: {app.kubernetes.io/name: wasmcloud, app.kubernetes.io/managed-by: wadm-operator}
-  ownerReferences: [{apiVersion: k8s.wasmcloud.dev/v1alpha1, kind: WasmCloudHostConfig, name: old, uid: %s, controller: true}]
-spec:
-  replicas: 1
-  selector: {matchLabels: {app.kubernetes.io/name: wasmcloud, app.kubernetes.io/instance: old}}
-  template:
-    metadata:
-      labels: {app.kubernetes.io/name: wasmcloud, app.kubernetes.io/instance: old, app.kubernetes.io/managed-by: wadm-operator}
-    spec:
-      serviceAccount: old
-      containers:
-      - {name: nats-leaf, image: "nats:2.10-alpine", args: ["-js"], ports: [{containerPort: 4222}], volumeMounts: [{name: nats-config, mountPath: /nats/nats.conf, subPath: nats.conf}]}
-      - {name: wasmcloud-host, image: "ghcr.io/wasmcloud/wasmcloud:1.9.2", command: [wasmcloud], env: [{name: WASMCLOUD_LATTICE, value: default}]}
-      volumes: [{name: nats-config, configMap: {name: old}}]
-`, group.UID)
-	raw, err := yaml.YAMLToJSON([]byte(applied))
+	text, err := os.ReadFile("../hostgroup/testdata/v1/minimal.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "old"}}
-	if err := s.client.Patch(t.Context(), old, client.RawPatch(types.ApplyPatchType, raw), client.FieldOwner(v1alpha1.FieldManager)); err != nil {
-		t.Fatal(err)
-	}
-	before := old.Generation
-	r := groupReconciler(s)
-	look(t, r, "old")
-	s.get(t, "old", old)
-	if old.Generation != before {
-		t.Error("the Deployment was changed")
-	}
-	s.atRest(t, func() { look(t, r, "old") })
+	_, deployment, _ := strings.Cut(string(text), "\n---\n")
+	for name, manager := range map[string]string{"old": v1alpha1.FieldManager, "older": "application/apply-patch+yaml"} {
+		s.create(t, minimal(name))
+		var group v1alpha1.WasmCloudHostConfig
+		s.get(t, name, &group)
+		raw, err := yaml.YAMLToJSON([]byte(strings.NewReplacer("UID", string(group.UID), "hosts", name).Replace(deployment)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+		if err := s.client.Patch(t.Context(), old, client.RawPatch(types.ApplyPatchType, raw), client.FieldOwner(manager)); err != nil {
+			t.Fatal(err)
+		}
+		before := old.Generation
+		r := groupReconciler(s)
+		look(t, r, name)
+		s.get(t, name, old)
+		if old.Generation != before {
+			t.Error("the Deployment was changed")
+		}
+		s.atRest(t, func() { look(t, r, name) })
 
-	s.get(t, "old", &group)
-	group.Annotations = map[string]string{v1alpha1.AdoptAnnotation: v1alpha1.AdoptRoll}
-	if err := s.client.Update(t.Context(), &group); err != nil {
-		t.Fatal(err)
+		s.get(t, name, &group)
+		group.Annotations = map[string]string{v1alpha1.AdoptAnnotation: v1alpha1.AdoptRoll}
+		if err := s.client.Update(t.Context(), &group); err != nil {
+			t.Fatal(err)
+		}
+		look(t, r, name)
+		s.get(t, name, old)
+		spec := old.Spec.Template.Spec
+		if len(spec.Containers) != 1 || len(spec.Containers[0].Command) != 0 || len(spec.InitContainers) != 2 || spec.DeprecatedServiceAccount != name {
+			t.Errorf("%s, after the roll: %+v", name, spec)
+		}
+		s.atRest(t, func() { look(t, r, name) })
 	}
-	look(t, r, "old")
-	s.get(t, "old", old)
-	spec := old.Spec.Template.Spec
-	if len(spec.Containers) != 1 || len(spec.Containers[0].Command) != 0 || len(spec.InitContainers) != 2 || spec.DeprecatedServiceAccount != "old" {
-		t.Errorf("after the roll: %+v", spec)
-	}
-	s.atRest(t, func() { look(t, r, "old") })
 }
 
 // exposed is one application that runs on one host.
 type exposed struct {
-	app  exposure.Application
-	host exposure.Host
-	port string
+	mu    sync.Mutex
+	looks int
+	app   exposure.Application
+	host  exposure.Host
+	port  string
 }
 
 func (e *exposed) Application(context.Context, types.NamespacedName) (*exposure.Application, error) {
-	return &e.app, nil
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.looks++
+	app := e.app
+	return &app, nil
 }
 func (e *exposed) InLattice(context.Context, string) ([]types.NamespacedName, error) { return nil, nil }
 func (e *exposed) Report(_ context.Context, _ types.NamespacedName, _ types.UID, x exposure.Exposure) error {
-	e.app.Exposed, e.app.Endpoint = x.Condition, x.Endpoint
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.app.Exposed, e.app.Routed, e.app.Endpoint, e.app.Kept = x.Condition, x.Routed, x.Endpoint, x.Kept
 	return nil
 }
 func (e *exposed) View(context.Context, string) (exposure.View, error) { return e, nil }
@@ -330,8 +453,10 @@ func (e *exposed) Config(string) (map[string]string, bool) {
 }
 func (e *exposed) Hosts(string) []exposure.Host { return []exposure.Host{e.host} }
 
-func testExposure(t *testing.T, s *server) {
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "hosts-0"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+// expose runs an application on a host of its own.
+func expose(t *testing.T, s *server, name string) (*exposed, *exposure.Reconciler) {
+	t.Helper()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name + "-host"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
 	s.create(t, pod)
 	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "10.0.0.7", PodIPs: []corev1.PodIP{{IP: "10.0.0.7"}},
 		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}
@@ -339,10 +464,14 @@ func testExposure(t *testing.T, s *server) {
 		t.Fatal(err)
 	}
 	e := &exposed{port: "8080", host: exposure.Host{ID: "N", Labels: map[string]string{v1alpha1.HostLabelNamespace: "default",
-		v1alpha1.HostLabelPodName: "hosts-0", v1alpha1.HostLabelPodUID: string(pod.UID)}}}
-	e.app = exposure.Application{Namespace: "default", Name: "hello-world", UID: "uid", Lattice: "default", Deployed: true,
-		Providers: []exposure.Provider{{ID: "p", Image: "ghcr.io/wasmcloud/http-server:0.27.0", ServesHTTP: true}}}
-	r := exposure.New(exposure.Options{Applications: e, Lattices: e, Client: s.client, Live: s.client})
+		v1alpha1.HostLabelPodName: pod.Name, v1alpha1.HostLabelPodUID: string(pod.UID)}}}
+	e.app = exposure.Application{Namespace: "default", Name: name, UID: "uid", Lattice: "default", Deployed: true,
+		Providers: []exposure.Provider{{ID: "p", Component: "web", Image: "ghcr.io/wasmcloud/http-server:0.27.0", ServesHTTP: true}}}
+	return e, exposure.New(exposure.Options{Applications: e, Lattices: e, Client: s.client, Live: s.client})
+}
+
+func testExposure(t *testing.T, s *server) {
+	e, r := expose(t, s, "hello-world")
 	look(t, r, "hello-world")
 	s.atRest(t, func() { look(t, r, "hello-world") })
 	var service corev1.Service

@@ -145,3 +145,14 @@ func TestBuckets(t *testing.T) {
 		}
 	}
 }
+
+func TestDrainSubject(t *testing.T) {
+	if got, err := DrainSubject("default"); err != nil || got != "trellis.drain.default" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, name := range []string{"", "a.b", "*", "a b"} {
+		if got, err := DrainSubject(name); err == nil {
+			t.Errorf("%q makes %q", name, got)
+		}
+	}
+}

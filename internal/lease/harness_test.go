@@ -213,9 +213,12 @@ func play(t *testing.T, j *journal, c Config, g *gate) *player {
 }
 
 func (p *player) lead(ctx context.Context, j *journal) {
-	p.leading <- time.Now()
-	defer func() { p.ended <- time.Now() }()
-	term := j.begin()
+	term := 0 // it begins when it may act
+	defer func() {
+		if term > 0 {
+			p.ended <- time.Now()
+		}
+	}()
 	ticker := time.NewTicker(3 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -224,6 +227,10 @@ func (p *player) lead(ctx context.Context, j *journal) {
 			return
 		case <-ticker.C:
 			if p.lease.Valid() {
+				if term == 0 {
+					term = j.begin()
+					p.leading <- time.Now()
+				}
 				j.add(act{holder: p.name, term: term, at: time.Now()})
 			}
 		}

@@ -109,7 +109,8 @@ func (l *Lease) Valid() bool {
 }
 
 // Hold calls lead whenever the lease was won, with a context that ends when the lease or the connection is lost, and
-// returns nil when ctx ends. lead must return soon after its context has ended: only then is the lease handed over, and
+// returns nil when ctx ends. While the last holder's commands may still be under way lead may look and not act: Valid
+// says so. lead must return soon after its context has ended: only then is the lease handed over, and
 // only then can it be won again. The one error is a connection that was closed.
 func (l *Lease) Hold(ctx context.Context, lead func(ctx context.Context)) error {
 	c := &contender{lease: l, sole: l.config.Sole}

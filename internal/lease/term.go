@@ -23,15 +23,17 @@ type term struct {
 	bucket   *bucket
 	revision uint64
 	deadline time.Time
-	// led is closed when lead has returned; nil before it was called.
+	// led is closed when lead has returned.
 	led  chan struct{}
 	stop context.CancelFunc
+	// acting: the time of the term has come.
+	acting bool
 }
 
-// serve keeps the lease, calls lead when its time has come, and returns when lead has returned and the lease is released
-// or lost.
+// serve keeps the lease, calls lead, and returns when lead has returned and the lease is released or lost. lead may look
+// at once; the lease is valid only when its time has come.
 func (l *Lease) serve(ctx context.Context, b *bucket, won *claim, lead func(context.Context)) {
-	t := &term{lease: l, bucket: b, revision: won.revision, deadline: won.sent.Add(l.config.TTL), stop: func() {}}
+	t := &term{lease: l, bucket: b, revision: won.revision, deadline: won.sent.Add(l.config.TTL), led: make(chan struct{})}
 	log := logr.FromContextOrDiscard(ctx).WithValues("lattice", l.config.Lattice)
 	why := t.run(ctx, won.earliest, lead)
 	if why != nil {
@@ -40,9 +42,7 @@ func (l *Lease) serve(ctx context.Context, b *bucket, won *claim, lead func(cont
 	// From here on nothing may be sent, whatever lead still does.
 	l.until.Store(nil)
 	t.stop()
-	if t.led != nil {
-		<-t.led
-	}
+	<-t.led
 	if why != nil {
 		return
 	}
@@ -59,6 +59,7 @@ func (t *term) run(ctx context.Context, earliest time.Time, lead func(context.Co
 	defer renew.Stop()
 	begin := time.NewTimer(earliest.Sub(t.lease.config.Now()))
 	defer begin.Stop()
+	t.lead(ctx, lead)
 	for {
 		select {
 		case <-connected.Done():
@@ -72,7 +73,8 @@ func (t *term) run(ctx context.Context, earliest time.Time, lead func(context.Co
 			if !t.lease.config.Now().Before(t.deadline) { // this process was stopped for a while
 				return errExpired
 			}
-			t.begin(ctx, lead)
+			t.acting = true
+			t.publish()
 		case <-renew.C:
 			if err := t.renew(connected); err != nil && ctx.Err() == nil {
 				return err
@@ -81,11 +83,9 @@ func (t *term) run(ctx context.Context, earliest time.Time, lead func(context.Co
 	}
 }
 
-// begin calls lead beside the renewals.
-func (t *term) begin(ctx context.Context, lead func(context.Context)) {
+// lead calls lead beside the renewals.
+func (t *term) lead(ctx context.Context, lead func(context.Context)) {
 	ctx, t.stop = context.WithCancel(ctx)
-	t.led = make(chan struct{})
-	t.publish()
 	go func() {
 		defer close(t.led)
 		lead(ctx)
@@ -94,7 +94,7 @@ func (t *term) begin(ctx context.Context, lead func(context.Context)) {
 
 // publish tells Valid of the deadline.
 func (t *term) publish() {
-	if t.led != nil {
+	if t.acting {
 		deadline := t.deadline
 		t.lease.until.Store(&deadline)
 	}
@@ -140,7 +140,7 @@ func (t *term) recognise(ctx context.Context) error {
 func (t *term) release(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
-	if t.led == nil {
+	if !t.acting {
 		return t.bucket.remove(ctx, t.revision)
 	}
 	_, err := t.bucket.write(ctx, record{Holder: t.lease.config.Holder, Released: true}, t.revision)

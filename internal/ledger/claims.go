@@ -30,8 +30,9 @@ type Claim struct {
 	Name string `json:"-"`
 	Owner
 	Format int `json:"format"`
-	// Since is when the claim was written last.
-	Since time.Time `json:"-"`
+	// Revision and Since say when the claim was written last. Every Claim of its owner writes it anew.
+	Revision uint64    `json:"-"`
+	Since    time.Time `json:"-"`
 }
 
 // ClaimedError says that another application holds a name.
@@ -51,9 +52,12 @@ const (
 
 var errContended = errors.New("the claim keeps changing")
 
-// Claim gives a name to an owner. It is free for an owner who holds it already; the UID on record becomes the owner's.
-// The error is a *ClaimedError when another application holds the name, and anything else means that the answer could
-// not be had.
+// ErrClaimChanged says that a claim was written since it was read.
+var ErrClaimChanged = errors.New("the claim was written since it was read")
+
+// Claim gives a name to an owner, who may hold it already; the UID on record becomes the owner's. A claim that was held is
+// written all the same: whoever is about to free it, because nobody needed it until now, notices. The error is a
+// *ClaimedError when another application holds the name, and anything else means that the answer could not be had.
 func (l *Ledger) Claim(ctx context.Context, kind, name string, owner Owner) error {
 	k := key(claimSpace, kind, name)
 	value := Claim{Owner: owner, Format: FormatVersion}
@@ -67,8 +71,6 @@ func (l *Ledger) Claim(ctx context.Context, kind, name string, owner Owner) erro
 			err = l.create(ctx, k, value)
 		case !held.Same(owner):
 			return &ClaimedError{Kind: kind, Name: name, Owner: held.Owner}
-		case held.UID == owner.UID:
-			return nil
 		default:
 			err = l.replace(ctx, k, value, revision)
 		}
@@ -83,24 +85,19 @@ func (l *Ledger) Claim(ctx context.Context, kind, name string, owner Owner) erro
 	return fmt.Errorf("claim %s %q: %w", kind, name, errContended)
 }
 
-// Release frees a name if the owner holds it; with a UID, only the object with this UID. A name that is free, or that
-// another one holds, is left alone without an error.
-func (l *Ledger) Release(ctx context.Context, kind, name string, owner Owner) error {
-	k := key(claimSpace, kind, name)
-	for range claimTries {
-		var held Claim
-		revision, ok, err := l.read(ctx, k, &held)
-		if err != nil || !ok || !held.Same(owner) || owner.UID != "" && owner.UID != held.UID {
-			return err
-		}
-		if err := l.remove(ctx, k, revision); !lost(err) {
-			return err
-		}
-		if err := pause(ctx); err != nil {
-			return err
-		}
+// Free removes a claim as Claims has returned it. One that is gone already is no error; one that was written since stays,
+// and the error is ErrClaimChanged.
+func (l *Ledger) Free(ctx context.Context, claim Claim) error {
+	k := key(claimSpace, claim.Kind, claim.Name)
+	err := l.remove(ctx, k, claim.Revision)
+	if !lost(err) {
+		return err
 	}
-	return fmt.Errorf("release %s %q: %w", kind, name, errContended)
+	var held Claim
+	if _, ok, err := l.read(ctx, k, &held); err != nil || !ok {
+		return err
+	}
+	return ErrClaimChanged
 }
 
 func pause(ctx context.Context) error {
@@ -115,14 +112,16 @@ func pause(ctx context.Context) error {
 // Holder returns the claim on a name, nil when it is free.
 func (l *Ledger) Holder(ctx context.Context, kind, name string) (*Claim, error) {
 	held := Claim{Kind: kind, Name: name}
-	_, ok, err := l.read(ctx, key(claimSpace, kind, name), &held)
+	revision, ok, err := l.read(ctx, key(claimSpace, kind, name), &held)
 	if err != nil || !ok {
 		return nil, err
 	}
+	held.Revision = revision
 	return &held, nil
 }
 
-// Claims returns all claims of a cluster, for the collector of those whose applications are gone.
+// Claims returns all claims of a cluster, for the collector of those that nobody needs any more. A claim that can't be
+// read is left out, and stays for a release that can read it.
 func (l *Ledger) Claims(ctx context.Context, cluster string) ([]Claim, error) {
 	var out []Claim
 	err := l.each(ctx, claimSpace+".>", func(entry jetstream.KeyValueEntry) error {
@@ -130,11 +129,8 @@ func (l *Ledger) Claims(ctx context.Context, cluster string) ([]Claim, error) {
 		if err != nil {
 			return nil // not ours
 		}
-		c := Claim{Kind: parts[0], Name: parts[1], Since: entry.Created()}
-		if err := decode(entry, &c); err != nil {
-			return err
-		}
-		if c.Cluster == cluster {
+		c := Claim{Kind: parts[0], Name: parts[1], Revision: entry.Revision(), Since: entry.Created()}
+		if err := decode(entry, &c); err == nil && c.Format <= FormatVersion && c.Cluster == cluster {
 			out = append(out, c)
 		}
 		return nil

@@ -18,6 +18,9 @@ const (
 	homeSpace     = "home"
 )
 
+// TeardownPrefix is what the keys of teardown records begin with.
+const TeardownPrefix = teardownSpace + "."
+
 const hexDigits = "0123456789ABCDEF"
 
 // key joins a space and encoded parts.

@@ -59,20 +59,71 @@ func TestClaim(t *testing.T) {
 	}
 
 	check(l.Claim(ctx, "name", "my_app", owner("my-app", "u4"))) // deleted and made again
-	check(l.Release(ctx, "name", "my_app", owner("my-app", "u1")))
 	held, err := l.Holder(ctx, "name", "my_app")
 	check(err)
 	if held == nil || held.UID != "u4" {
-		t.Fatalf("the release of an old object took the claim of the new one: %+v", held)
+		t.Fatalf("the claim is of %+v, want the new object's", held)
 	}
-	check(l.Release(ctx, "name", "my_app", owner("my-app", "u4")))
-	check(l.Release(ctx, "name", "my_app", owner("my-app", "u4")))
+	check(l.Free(ctx, *held))
+	check(l.Free(ctx, *held))
 	check(l.Claim(ctx, "name", "my_app", owner("my_app", "u3")))
 
 	all, err := l.Claims(ctx, "c1")
 	check(err)
 	if len(all) != 2 {
 		t.Errorf("the cluster has %d claims, want 2: %+v", len(all), all)
+	}
+}
+
+// A claim that is taken again, by the very same object too, is another one than was read before: whoever meant to free it
+// must not.
+func TestFree(t *testing.T) {
+	l, ctx := open(t, "default"), t.Context()
+	for what, again := range map[string]Owner{
+		"the same object": owner("my-app", "u1"), "the application made again": owner("my-app", "u2"),
+	} {
+		t.Run(what, func(t *testing.T) {
+			if err := l.Claim(ctx, "id", what, owner("my-app", "u1")); err != nil {
+				t.Fatal(err)
+			}
+			read, err := l.Holder(ctx, "id", what)
+			if err != nil || read == nil {
+				t.Fatalf("the claim is %+v, %v", read, err)
+			}
+			if err := l.Claim(ctx, "id", what, again); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Free(ctx, *read); !errors.Is(err, ErrClaimChanged) {
+				t.Errorf("Free of what was written since: %v", err)
+			}
+			if held, err := l.Holder(ctx, "id", what); err != nil || held == nil || held.UID != again.UID {
+				t.Errorf("the claim is %+v, %v", held, err)
+			}
+		})
+	}
+}
+
+// What is not of this cluster, or of a format that this release does not know, is not offered to a collector.
+func TestClaimsLeaveOut(t *testing.T) {
+	l, ctx := open(t, "default"), t.Context()
+	other := owner("theirs", "u9")
+	other.Cluster = "c2"
+	for name, o := range map[string]Owner{"ours": owner("ours", "u1"), "theirs": other} {
+		if err := l.Claim(ctx, "name", name, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, value := range map[string]string{
+		"newer":   `{"cluster":"c1","namespace":"shop","name":"newer","format":2}`,
+		"garbage": `{"cluster":`,
+	} {
+		if _, err := l.kv.Put(ctx, key(claimSpace, "name", name), []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := l.Claims(ctx, "c1")
+	if err != nil || len(all) != 1 || all[0].Name != "ours" || all[0].Revision == 0 || all[0].Since.IsZero() {
+		t.Errorf("the claims of c1 are %+v, %v", all, err)
 	}
 }
 

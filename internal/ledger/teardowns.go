@@ -33,8 +33,10 @@ type Teardown struct {
 	// Configs are names of configurations in the lattice, secret references among them.
 	Configs []string `json:"configs,omitempty"`
 	// Hosts that ran the application when the record was written: what is not there to confirm is waited for.
-	Hosts  []string `json:"hosts,omitempty"`
-	Format int      `json:"format"`
+	Hosts []string `json:"hosts,omitempty"`
+	// Pods are the uids of the pods of those hosts, by host, where known.
+	Pods   map[string]string `json:"pods,omitempty"`
+	Format int               `json:"format"`
 	// Created is when the record was written, by the server's clock.
 	Created time.Time `json:"-"`
 }

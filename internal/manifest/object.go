@@ -11,9 +11,10 @@ import (
 // dict reads the members of one JSON object and keeps the first thing that is wrong with them, so that readers of
 // free-form parts are plain lists of members.
 type dict struct {
-	what    string
-	members map[string]any
-	err     error
+	// what the object is, for the text of errors; at is where it lies within its parent, for their field.
+	what, at string
+	members  map[string]any
+	err      error
 }
 
 type need bool
@@ -23,11 +24,11 @@ const (
 	optional need = false
 )
 
-func object(v any, what string) *dict {
-	d := &dict{what: what}
+func object(v any, what, at string) *dict {
+	d := &dict{what: what, at: at}
 	members, ok := v.(map[string]any)
 	if !ok {
-		d.fail(fmt.Errorf("invalid type: %s, expected a map for %s", describe(v), what))
+		d.fail(&misfit{err: fmt.Errorf("invalid type: %s, expected a map for %s", describe(v), what)})
 	}
 	d.members = members
 	return d
@@ -42,7 +43,7 @@ func (d *dict) fail(err error) {
 // adopt takes over what was wrong within a member.
 func (d *dict) adopt(inner *dict) {
 	if inner.err != nil {
-		d.fail(fmt.Errorf("%s: %w", inner.what, inner.err))
+		d.fail(within(inner.at, fmt.Errorf("%s: %w", inner.what, inner.err)))
 	}
 }
 
@@ -57,13 +58,13 @@ func (d *dict) str(name string, n need) string {
 	v, ok := d.members[name]
 	if !ok {
 		if n == required {
-			d.fail(fmt.Errorf("missing field `%s`", name))
+			d.fail(missing(name))
 		}
 		return ""
 	}
 	s, ok := v.(string)
 	if !ok {
-		d.fail(fmt.Errorf("%s: invalid type: %s, expected a string", name, describe(v)))
+		d.fail(&misfit{at: name, err: fmt.Errorf("%s: invalid type: %s, expected a string", name, describe(v))})
 	}
 	return s
 }
@@ -71,12 +72,12 @@ func (d *dict) str(name string, n need) string {
 func (d *dict) unsigned(name string) uint64 {
 	v, ok := d.members[name]
 	if !ok {
-		d.fail(fmt.Errorf("missing field `%s`", name))
+		d.fail(missing(name))
 		return 0
 	}
 	n, err := unsigned(v)
 	if err != nil {
-		d.fail(fmt.Errorf("%s: %w", name, err))
+		d.fail(&misfit{at: name, err: fmt.Errorf("%s: %w", name, err)})
 	}
 	return n
 }
@@ -89,7 +90,7 @@ func (d *dict) list(name string) []any {
 	}
 	list, ok := v.([]any)
 	if !ok {
-		d.fail(fmt.Errorf("%s: invalid type: %s, expected a sequence", name, describe(v)))
+		d.fail(&misfit{at: name, err: fmt.Errorf("%s: invalid type: %s, expected a sequence", name, describe(v))})
 	}
 	return list
 }
@@ -97,13 +98,13 @@ func (d *dict) list(name string) []any {
 // strings reads a required list of strings.
 func (d *dict) strings(name string) []string {
 	if !d.has(name) {
-		d.fail(fmt.Errorf("missing field `%s`", name))
+		d.fail(missing(name))
 	}
 	out := []string{}
-	for _, v := range d.list(name) {
+	for i, v := range d.list(name) {
 		s, ok := v.(string)
 		if !ok {
-			d.fail(fmt.Errorf("%s: invalid type: %s, expected a string", name, describe(v)))
+			d.fail(&misfit{at: index(name, i), err: fmt.Errorf("%s: invalid type: %s, expected a string", name, describe(v))})
 		}
 		out = append(out, s)
 	}
@@ -118,14 +119,14 @@ func (d *dict) stringMap(name string) map[string]string {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		d.fail(fmt.Errorf("%s: invalid type: %s, expected a map", name, describe(v)))
+		d.fail(&misfit{at: name, err: fmt.Errorf("%s: invalid type: %s, expected a map", name, describe(v))})
 		return nil
 	}
 	out := make(map[string]string, len(m))
 	for _, key := range sortedKeys(m) {
 		s, ok := m[key].(string)
 		if !ok {
-			d.fail(fmt.Errorf("%s: %s: invalid type: %s, expected a string", name, key, describe(m[key])))
+			d.fail(&misfit{at: name + "[" + key + "]", err: fmt.Errorf("%s: %s: invalid type: %s, expected a string", name, key, describe(m[key]))})
 		}
 		out[key] = s
 	}
@@ -136,15 +137,15 @@ func (d *dict) stringMap(name string) map[string]string {
 func (d *dict) noMore(known ...string) {
 	for _, name := range sortedKeys(d.members) {
 		if !slices.Contains(known, name) {
-			d.fail(fmt.Errorf("unknown field `%s`", name))
+			d.fail(&misfit{at: name, err: fmt.Errorf("unknown field `%s`", name)})
 		}
 	}
 }
 
 func (d *dict) configs(name string) []v1beta1.ConfigProperty {
 	var out []v1beta1.ConfigProperty
-	for _, item := range d.list(name) {
-		c := object(item, "config")
+	for i, item := range d.list(name) {
+		c := object(item, "config", index(name, i))
 		out = append(out, v1beta1.ConfigProperty{Name: c.str("name", required), Properties: c.stringMap("properties")})
 		c.noMore("name", "properties")
 		d.adopt(c)
@@ -154,14 +155,14 @@ func (d *dict) configs(name string) []v1beta1.ConfigProperty {
 
 func (d *dict) secrets(name string) []v1beta1.SecretProperty {
 	var out []v1beta1.SecretProperty
-	for _, item := range d.list(name) {
-		s := object(item, "secrets")
+	for i, item := range d.list(name) {
+		s := object(item, "secrets", index(name, i))
 		if !s.has("properties") {
-			s.fail(fmt.Errorf("missing field `properties`"))
+			s.fail(missing("properties"))
 			d.adopt(s)
 			continue
 		}
-		p := object(s.take("properties"), "properties")
+		p := object(s.take("properties"), "properties", "properties")
 		out = append(out, v1beta1.SecretProperty{Name: s.str("name", required), Properties: v1beta1.SecretSource{
 			Policy: p.str("policy", required), Key: p.str("key", required),
 			Field: p.text("field"), Version: p.text("version"),

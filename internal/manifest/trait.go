@@ -17,6 +17,8 @@ type linkTrait struct {
 	TargetConfig       endConfig
 	// old forms that were used, for warnings
 	oldSource, oldTarget bool
+	// newSource: source is there, and source_config does not count; plainTarget: the target is a string
+	newSource, plainTarget bool
 }
 
 // endConfig is what a link brings to one of its ends.
@@ -55,7 +57,7 @@ func properties(t v1beta1.Trait) (any, error) {
 }
 
 func readLink(v any) (linkTrait, error) {
-	d := object(v, "link")
+	d := object(v, "link", "")
 	l := linkTrait{
 		Namespace: d.str("namespace", required), Package: d.str("package", required),
 		Interfaces: d.strings("interfaces"), Name: d.str("name", optional),
@@ -65,18 +67,19 @@ func readLink(v any) (linkTrait, error) {
 		l.oldTarget = d.has("target_config")
 		l.TargetConfig.Config = d.configs("target_config")
 	case string:
-		l.Target = target
+		l.Target, l.plainTarget = target, true
 		l.oldTarget = d.has("target_config")
 		l.TargetConfig.Config = d.configs("target_config")
 	default:
-		t := object(target, "target")
+		t := object(target, "target", "target")
 		l.Target = t.str("name", required)
 		l.TargetConfig = t.endConfig()
 		d.adopt(t)
 	}
 	l.oldSource = d.has("source_config")
-	if d.has("source") {
-		s := object(d.take("source"), "source")
+	l.newSource = d.has("source")
+	if l.newSource {
+		s := object(d.take("source"), "source", "source")
 		l.Source = s.endConfig()
 		d.adopt(s)
 	} else {
@@ -86,18 +89,18 @@ func readLink(v any) (linkTrait, error) {
 }
 
 func readScaler(v any) (scalerTrait, error) {
-	d := object(v, "scaler")
+	d := object(v, "scaler", "")
 	var s scalerTrait
 	name := "instances"
 	if d.has("replicas") {
 		name = "replicas"
 		if d.has("instances") {
-			d.fail(errors.New("duplicate field `instances`: give instances or its old name replicas, not both"))
+			d.fail(&misfit{at: "replicas", err: errors.New("duplicate field `instances`: give instances or its old name replicas, not both")})
 		}
 	}
 	s.Instances = d.unsigned(name)
-	for _, item := range d.list("spread") {
-		e := object(item, "spread")
+	for i, item := range d.list("spread") {
+		e := object(item, "spread", index("spread", i))
 		sp := spreadTrait{Name: e.str("name", required), Requirements: e.stringMap("requirements")}
 		if e.has("weight") {
 			w := e.unsigned("weight")

@@ -1,22 +1,31 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/trellis-operator/trellis/api/oam/v1beta1"
+	"github.com/trellis-operator/trellis/internal/policy"
 )
 
-// ApplicationName is what wadm and a path of the Kubernetes API both allow.
-var applicationName = regexp.MustCompile(`^[-A-Za-z0-9_]{1,63}$`)
+const (
+	// NamePattern of applications is what wadm and a path of the Kubernetes API both allow.
+	NamePattern = `^[-A-Za-z0-9_]{1,63}$`
+	// IDPattern of components: an id is part of subjects and of keys. wadm takes any text; hosts then fail in ways that
+	// are hard to read.
+	IDPattern = `^[-/_=A-Za-z0-9]+$`
+)
+
+var applicationName = regexp.MustCompile(NamePattern)
 
 // Validate checks an application as the API server does before it stores one. Errors name the field and what to do;
 // warnings are for what is legal but hardly meant. It takes no part in reading: a stored application that newer rules
 // would refuse still runs, see Parse.
 func Validate(app *v1beta1.Application) (field.ErrorList, []string) {
-	c := &check{app: app, names: map[string]*v1beta1.Component{}, ids: map[string]string{}, configs: map[string]givenConfig{}}
+	c := newCheck(app)
 	c.metadata()
 	spec := field.NewPath("spec")
 	if data, err := CanonicalJSON(&app.Spec); err != nil {
@@ -28,6 +37,15 @@ func Validate(app *v1beta1.Application) (field.ErrorList, []string) {
 	}
 	c.components(spec.Child("components"))
 	c.policies(spec.Child("policies"))
+	c.ports(spec.Child("components"))
+	return c.errs, c.warnings
+}
+
+// ValidateMetadata checks the metadata alone: that of a stored application must stay changeable whatever newer rules say
+// of its spec, or nobody could go back to another version of it.
+func ValidateMetadata(app *v1beta1.Application) (field.ErrorList, []string) {
+	c := newCheck(app)
+	c.metadata()
 	return c.errs, c.warnings
 }
 
@@ -38,17 +56,48 @@ type check struct {
 	// names and ids of the components before: id to the name of its component.
 	names map[string]*v1beta1.Component
 	ids   map[string]string
-	// configs with values, by their name in the lattice.
+	// configs with values, by their name in the lattice, and those without.
 	configs map[string]givenConfig
+	foreign []foreignConfig
 }
 
 type givenConfig struct {
+	name   string
 	values map[string]string
 	onLink bool
 }
 
+type foreignConfig struct {
+	path *field.Path
+	name string
+}
+
+func newCheck(app *v1beta1.Application) *check {
+	return &check{app: app, names: map[string]*v1beta1.Component{}, ids: map[string]string{}, configs: map[string]givenConfig{}}
+}
+
 func (c *check) invalid(path *field.Path, value any, format string, args ...any) {
 	c.errs = append(c.errs, field.Invalid(path, value, fmt.Sprintf(format, args...)))
+}
+
+// duplicate names the rule beside the value: field.Duplicate says what, not why or what to do.
+func (c *check) duplicate(path *field.Path, value any, format string, args ...any) {
+	found := field.Duplicate(path, value)
+	found.Detail = fmt.Sprintf(format, args...)
+	c.errs = append(c.errs, found)
+}
+
+// misfit reports what is wrong in the free-form part at path, on the very field; form says what the part should look like.
+func (c *check) misfit(path *field.Path, v any, err error, form string) {
+	var found *misfit
+	if errors.As(err, &found) && found.at != "" {
+		path = path.Child(found.at)
+		if found.missing {
+			c.errs = append(c.errs, field.Required(path, err.Error()+"; "+form))
+			return
+		}
+	}
+	c.invalid(path, shorten(rawJSON(v)), "%v; %s", err, form)
 }
 
 func (c *check) warn(path *field.Path, format string, args ...any) {
@@ -71,6 +120,18 @@ func (c *check) metadata() {
 	case ok && version == "":
 		c.warn(path, "an empty version is treated as none given: a name is generated")
 	}
+	// Kubernetes allows a few keys that OAM does not, for instance prefixes that begin with a digit. They are legal on
+	// everything else in the cluster, so they are not refused; but wash will not put such a manifest again.
+	for _, key := range sortedKeys(c.app.Labels) {
+		if !oamKey(key) {
+			c.warn(meta.Child("labels").Key(key), "Invalid OAM label; wash refuses manifests with it, choose another key")
+		}
+	}
+	for _, key := range sortedKeys(c.app.Annotations) {
+		if !oamKey(key) {
+			c.warn(meta.Child("annotations").Key(key), "Invalid OAM annotation; wash refuses manifests with it, choose another key")
+		}
+	}
 }
 
 func (c *check) policies(path *field.Path) {
@@ -92,6 +153,23 @@ func (c *check) policies(path *field.Path) {
 		}
 		seen[p.Name] = true
 	}
+	c.exposePolicies(path)
+}
+
+// exposePolicies warns only: an application runs as well without a Service, and its condition Exposed says what is wrong
+// for as long as it is.
+func (c *check) exposePolicies(path *field.Path) {
+	_, problems := policy.Read(c.app.Name, &c.app.Spec)
+	for _, p := range problems {
+		at := path.Index(p.Index).Child("properties")
+		if p.Property != "" {
+			at = at.Key(p.Property)
+		}
+		if p.Field != "" {
+			at = at.Child(p.Field)
+		}
+		c.warn(at, "%s", p.Text)
+	}
 }
 
 func (c *check) components(path *field.Path) {
@@ -112,4 +190,5 @@ func (c *check) components(path *field.Path) {
 	for i := range list {
 		c.links(path.Index(i), &list[i], links)
 	}
+	c.foreignConfigs()
 }

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -13,8 +14,7 @@ import (
 )
 
 var (
-	// An id is part of subjects and of keys. wadm takes any text; hosts then fail in ways that are hard to read.
-	identifier = regexp.MustCompile(`^[-/_=A-Za-z0-9]+$`)
+	identifier = regexp.MustCompile(IDPattern)
 	blank      = regexp.MustCompile(`\s`)
 )
 
@@ -25,7 +25,7 @@ func (c *check) component(path *field.Path, comp *v1beta1.Component) {
 	case len(comp.Name) > MaxNameLength:
 		c.errs = append(c.errs, field.TooLong(path.Child("name"), "", MaxNameLength))
 	case first != nil:
-		c.errs = append(c.errs, field.Duplicate(path.Child("name"), comp.Name))
+		c.duplicate(path.Child("name"), comp.Name, "Duplicate component name in manifest: %s; links refer to components by name, rename one", comp.Name)
 	default:
 		c.names[comp.Name] = comp
 		c.id(path, comp)
@@ -37,7 +37,8 @@ func (c *check) component(path *field.Path, comp *v1beta1.Component) {
 		c.errs = append(c.errs, field.TooMany(path.Child("traits"), len(comp.Traits), MaxTraits))
 	}
 	c.source(path.Child("properties"), comp)
-	c.ends(path.Child("properties"), endConfig{Config: comp.Properties.Config, Secrets: comp.Properties.Secrets}, false)
+	properties := path.Child("properties")
+	c.ends(properties.Child("config"), properties.Child("secrets"), endConfig{Config: comp.Properties.Config, Secrets: comp.Properties.Secrets}, false)
 	c.scalers(path.Child("traits"), comp)
 }
 
@@ -53,6 +54,8 @@ func (c *check) id(path *field.Path, comp *v1beta1.Component) {
 		c.invalid(at, id, "use letters, digits, -, _, / and =; the id becomes part of NATS subjects")
 	case len(id) > MaxIDLength:
 		c.invalid(at, id, "the id %s has %d characters, at most %d are possible", id, len(id), MaxIDLength)
+	case taken && comp.Properties.ID != "" && c.names[other].Properties.ID != "":
+		c.duplicate(at, id, "Duplicate component identifier in manifest: %s; component %q has it too, give one of the two another id", id, other)
 	case taken && comp.Properties.Application == nil:
 		c.invalid(at, id, "component %q has the same id in the lattice; rename one of the two or give it another id", other)
 	default:
@@ -97,23 +100,31 @@ func (c *check) shared(path *field.Path, comp *v1beta1.Component) {
 }
 
 // ends checks the configurations and secrets of a component or of one end of a link.
-func (c *check) ends(path *field.Path, e endConfig, onLink bool) {
+func (c *check) ends(configs, secrets *field.Path, e endConfig, onLink bool) {
 	if n := len(e.Config); n > MaxConfigs {
-		c.errs = append(c.errs, field.TooMany(path.Child("config"), n, MaxConfigs))
+		c.errs = append(c.errs, field.TooMany(configs, n, MaxConfigs))
 	}
 	if n := len(e.Secrets); n > MaxSecrets {
-		c.errs = append(c.errs, field.TooMany(path.Child("secrets"), n, MaxSecrets))
+		c.errs = append(c.errs, field.TooMany(secrets, n, MaxSecrets))
 	}
 	for i, cfg := range e.Config {
-		c.config(path.Child("config").Index(i), cfg, onLink)
+		c.config(configs.Index(i), cfg, onLink)
 	}
-	for i, s := range e.Secrets {
-		at := path.Child("secrets").Index(i)
+	c.secrets(secrets, e.Secrets)
+}
+
+func (c *check) secrets(path *field.Path, secrets []v1beta1.SecretProperty) {
+	for i, s := range secrets {
+		at := path.Index(i)
 		if s.Name == "" {
 			c.errs = append(c.errs, field.Required(at.Child("name"), "the component looks the secret up by this name"))
 		}
+		if s.Properties.Key == "" {
+			c.errs = append(c.errs, field.Required(at.Child("properties", "key"), "name what the backend of the policy has under it"))
+		}
 		if _, err := secretPolicy(c.app.Spec.Policies, s); err != nil {
-			c.invalid(at.Child("properties", "policy"), s.Properties.Policy, "%v", err)
+			c.invalid(at.Child("properties", "policy"), s.Properties.Policy, "%v; list it under spec.policies with type %s and property backend",
+				err, SecretPolicyType)
 		}
 	}
 }
@@ -133,15 +144,28 @@ func (c *check) config(path *field.Path, cfg v1beta1.ConfigProperty, onLink bool
 		c.invalid(at, name, "names that begin with SECRET are references to secrets; list it under secrets")
 	}
 	if cfg.Properties == nil {
+		c.foreign = append(c.foreign, foreignConfig{path, cfg.Name})
 		return
 	}
 	switch before, twice := c.configs[name]; {
 	case twice && onLink && before.onLink:
-		c.invalid(at, cfg.Name, "Duplicate link config name found: '%s'; give each its own name", cfg.Name)
+		c.duplicate(at, cfg.Name, "Duplicate link config name found: '%s'; give each its own name", cfg.Name)
 	case twice && !maps.Equal(before.values, cfg.Properties):
 		c.invalid(at, cfg.Name, "another configuration becomes %s in the lattice too, with other values; give each its own name", name)
 	default:
-		c.configs[name] = givenConfig{values: cfg.Properties, onLink: onLink}
+		c.configs[name] = givenConfig{name: cfg.Name, values: cfg.Properties, onLink: onLink}
+	}
+}
+
+// foreignConfigs warns of configurations without properties that share a name with one of the application's own. The two
+// are not the same: the own one becomes `<application>-<name>` in the lattice.
+func (c *check) foreignConfigs() {
+	for _, f := range c.foreign {
+		own, there := c.configs[DerivedID(c.app.Name, f.name)]
+		if there && own.name == f.name {
+			c.warn(f.path.Child("properties"), "configuration %q without properties is one that somebody else puts into the lattice, "+
+				"not the one of the same name in this application; repeat the properties to use that one", f.name)
+		}
 	}
 }
 
@@ -165,6 +189,7 @@ func (c *check) scalers(path *field.Path, comp *v1beta1.Component) {
 			c.errs = append(c.errs, field.Required(at.Child("type"), "use spreadscaler, daemonscaler or link"))
 		default:
 			c.warn(at.Child("type"), "trait %q is not known and has no effect; known are spreadscaler, daemonscaler and link", t.Type)
+			c.foreignTrait(at.Child("properties"), t)
 		}
 	}
 	if found == 0 && kindOf(comp.Type) == KindComponent && comp.Properties.Application == nil {
@@ -176,12 +201,12 @@ func (c *check) scaler(path *field.Path, t v1beta1.Trait) {
 	at := path.Child("properties")
 	v, err := properties(t)
 	if err != nil {
-		c.errs = append(c.errs, field.Required(at, "say how many: instances: 1"))
+		c.unreadable(at, err, "say how many: instances: 1")
 		return
 	}
 	read, err := readScaler(v)
 	if err != nil {
-		c.invalid(at, rawJSON(v), "%v; a scaler has instances (a whole number) and spread (a list of name, requirements, weight)", err)
+		c.misfit(at, v, err, "a scaler has instances (a whole number) and spread (a list of name, requirements, weight)")
 		return
 	}
 	if len(read.Spread) > MaxSpreads {
@@ -198,10 +223,27 @@ func (c *check) scaler(path *field.Path, t v1beta1.Trait) {
 	c.spreads(at.Child("spread"), read.Spread)
 }
 
+// unreadable reports properties that are missing, too deep, or say something twice.
+func (c *check) unreadable(path *field.Path, err error, next string) {
+	if errors.Is(err, errNoProperties) {
+		c.errs = append(c.errs, field.Required(path, next))
+		return
+	}
+	c.invalid(path, field.OmitValueType{}, "%v; at most %d levels and %d values are read, each member once", err, MaxDepth, MaxNodes)
+}
+
+// foreignTrait checks a trait of somebody else, which is kept as it is: only its size, and what wadm checks of all that
+// looks like a link.
+func (c *check) foreignTrait(path *field.Path, t v1beta1.Trait) {
+	if _, err := properties(t); errors.Is(err, errTooComplex) {
+		c.unreadable(path, err, "")
+	}
+}
+
 func (c *check) spreads(path *field.Path, spreads []spreadTrait) {
 	for i, sp := range spreads {
 		if slices.ContainsFunc(spreads[:i], func(o spreadTrait) bool { return o.Name == sp.Name }) {
-			c.errs = append(c.errs, field.Duplicate(path.Index(i).Child("name"), sp.Name))
+			c.duplicate(path.Index(i).Child("name"), sp.Name, "a spread of this name is listed before; rename one")
 		}
 		for _, other := range spreads[:i] {
 			if overlap(sp.Requirements, other.Requirements) {

@@ -34,17 +34,17 @@ func TestValidate_Errors(t *testing.T) {
 			"spec.components[1].name", "same id in the lattice"},
 		{"bad id", "  components: [{name: a, type: component, properties: {image: x, id: a.b}}]", "spec.components[0].properties.id", "NATS subjects"},
 		{"dangling link", link("namespace: wasi, package: http, interfaces: [incoming-handler], target: c"),
-			"spec.components[0].traits[0].properties.target.name", "no component of this name"},
+			"spec.components[0].traits[0].properties.target", "no component of this name"},
 		{"link without target", link("namespace: wasi, package: http, interfaces: [incoming-handler]"),
 			"spec.components[0].traits[0].properties.target.name", "name the component"},
-		{"link shaped like a scaler", link("instances: 1"), "spec.components[0].traits[0].properties", "a link has namespace"},
-		{"link with a number", link("namespace: 1, package: http, interfaces: []"), "spec.components[0].traits[0].properties", "expected a string"},
+		{"link shaped like a scaler", link("instances: 1"), "spec.components[0].traits[0].properties.namespace", "a link has namespace"},
+		{"link with a number", link("namespace: 1, package: http, interfaces: []"), "spec.components[0].traits[0].properties.namespace", "expected a string"},
 		{"same link twice", fmt.Sprintf(two, "[{type: link, properties: {namespace: n, package: p, interfaces: [i], target: b}}, {type: link, properties: {namespace: n, package: p, interfaces: [i], target: a}}]"),
-			"spec.components[0].traits[1].properties", "Duplicate link"},
-		{"instances missing", fmt.Sprintf(two, "[{type: spreadscaler, properties: {}}]"), "spec.components[0].traits[0].properties", "missing field `instances`"},
-		{"instances negative", fmt.Sprintf(two, "[{type: spreadscaler, properties: {instances: -1}}]"), "spec.components[0].traits[0].properties", "not negative"},
+			"spec.components[0].traits[1].properties.interfaces", "Duplicate link"},
+		{"instances missing", fmt.Sprintf(two, "[{type: spreadscaler, properties: {}}]"), "spec.components[0].traits[0].properties.instances", "missing field `instances`"},
+		{"instances negative", fmt.Sprintf(two, "[{type: spreadscaler, properties: {instances: -1}}]"), "spec.components[0].traits[0].properties.instances", "not negative"},
 		{"instances too many", fmt.Sprintf(two, "[{type: spreadscaler, properties: {instances: 4294967296}}]"), "spec.components[0].traits[0].properties", "at most 4294967295"},
-		{"both instances and replicas", fmt.Sprintf(two, "[{type: spreadscaler, properties: {instances: 1, replicas: 1}}]"), "spec.components[0].traits[0].properties", "not both"},
+		{"both instances and replicas", fmt.Sprintf(two, "[{type: spreadscaler, properties: {instances: 1, replicas: 1}}]"), "spec.components[0].traits[0].properties.replicas", "not both"},
 		{"no weight", fmt.Sprintf(two, "[{type: spreadscaler, properties: {instances: 1, spread: [{name: s, weight: 0}]}}]"), "spec.components[0].traits[0].properties", "all weights are 0"},
 		{"spread twice", fmt.Sprintf(two, "[{type: spreadscaler, properties: {instances: 1, spread: [{name: s}, {name: s}]}}]"),
 			"spec.components[0].traits[0].properties.spread[1].name", "Duplicate"},
@@ -58,6 +58,8 @@ func TestValidate_Errors(t *testing.T) {
 			"spec.components[0].traits[0]", "cannot include a scaler trait"},
 		{"secret without policy", "  components: [{name: a, type: component, properties: {image: x, secrets: [{name: s, properties: {policy: p, key: k}}]}}]",
 			"spec.components[0].properties.secrets[0].properties.policy", "unknown policy 'p'"},
+		{"secret without key", "  components: [{name: a, type: component, properties: {image: x, secrets: [{name: s, properties: {policy: p, key: ''}}]}}]",
+			"spec.components[0].properties.secrets[0].properties.key", "name what the backend"},
 		{"config name", "  components: [{name: a, type: component, properties: {image: x, config: [{name: a.b}]}}]",
 			"spec.components[0].properties.config[0].name", "used by this very name"},
 		{"config like a secret", "  components: [{name: a, type: component, properties: {image: x, config: [{name: SECRETS}]}}]",
@@ -143,5 +145,36 @@ func TestOAMKeys(t *testing.T) {
 		if got := oamKey(key); got != want {
 			t.Errorf("oamKey(%q) = %t", key, got)
 		}
+	}
+}
+
+func TestValidate_Depth(t *testing.T) {
+	deep := []byte(strings.Repeat("[", MaxDepth+2) + strings.Repeat("]", MaxDepth+2))
+	for _, kind := range []string{TraitLink, TraitSpread, "x-foreign"} {
+		app := decoded(t, "  components: [{name: a, type: component, properties: {image: x}}]")
+		app.Spec.Components[0].Traits = []v1beta1.Trait{{Type: kind, Properties: &apiextensionsv1.JSON{Raw: deep}}}
+		errs, _ := Validate(app)
+		if len(errs) != 1 || errs[0].Field != "spec.components[0].traits[0].properties" || !strings.Contains(errs[0].Detail, "at most 64 levels") {
+			t.Errorf("%s: %v", kind, errs)
+		}
+	}
+}
+
+func TestValidate_OneNameForTwoConfigs(t *testing.T) {
+	app := decoded(t, "  components: [{name: a, type: component, properties: {image: x, config: [{name: c}]}}, {name: b, type: component, properties: {image: x, config: [{name: c, properties: {}}]}}]")
+	errs, warnings := Validate(app)
+	if len(errs) > 0 || !strings.Contains(strings.Join(warnings, "\n"), "spec.components[0].properties.config[0].properties: configuration \"c\" without properties") {
+		t.Errorf("%v %q", errs, warnings)
+	}
+}
+
+// Metadata is checked without the spec: whoever goes back to an older version must not be stopped by the newer one.
+func TestValidateMetadata(t *testing.T) {
+	app := &v1beta1.Application{}
+	app.Name, app.Annotations = "app", map[string]string{"version": "latest"}
+	app.Spec.Components = []v1beta1.Component{{Name: "no image"}}
+	errs, _ := ValidateMetadata(app)
+	if len(errs) != 1 || errs[0].Field != "metadata.annotations[version]" {
+		t.Errorf("%v", errs)
 	}
 }

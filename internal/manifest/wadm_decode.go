@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -48,7 +47,7 @@ func fromDocument(v any, err error) (*v1beta1.Application, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := object(v, "Manifest")
+	d := object(v, "Manifest", "")
 	app := &v1beta1.Application{}
 	app.APIVersion, app.Kind = d.str("apiVersion", required), d.str("kind", required)
 	d.noMore("apiVersion", "kind", "metadata", "spec")
@@ -71,18 +70,18 @@ func fromDocument(v any, err error) (*v1beta1.Application, error) {
 // inner opens a required member that is an object.
 func (d *dict) inner(name string) *dict {
 	if !d.has(name) {
-		d.fail(fmt.Errorf("missing field `%s`", name))
+		d.fail(missing(name))
 		return nil
 	}
-	return object(d.take(name), name)
+	return object(d.take(name), name, name)
 }
 
 func (d *dict) policies() []v1beta1.Policy {
 	var out []v1beta1.Policy
 	for i, item := range d.list("policies") {
-		p := object(item, fmt.Sprintf("policies[%d]", i))
+		p := object(item, index("policies", i), index("policies", i))
 		if !p.has("properties") {
-			p.fail(errors.New("missing field `properties`"))
+			p.fail(missing("properties"))
 		}
 		out = append(out, v1beta1.Policy{
 			Name: p.str("name", required), Type: p.str("type", required), Properties: p.stringMap("properties"),
@@ -94,11 +93,11 @@ func (d *dict) policies() []v1beta1.Policy {
 
 func (d *dict) components() []v1beta1.Component {
 	if !d.has("components") {
-		d.fail(errors.New("missing field `components`"))
+		d.fail(missing("components"))
 	}
 	out := []v1beta1.Component{}
 	for i, item := range d.list("components") {
-		c := object(item, fmt.Sprintf("components[%d]", i))
+		c := object(item, index("components", i), index("components", i))
 		read := v1beta1.Component{Name: c.str("name", required), Type: c.str("type", required)}
 		if c.err == nil && kindOf(read.Type) == "" {
 			c.fail(fmt.Errorf("unknown variant `%s`, expected `component` or `capability`", shorten(read.Type)))
@@ -121,7 +120,7 @@ func (d *dict) componentProperties() v1beta1.ComponentProperties {
 		Image: d.text("image"), ID: d.text("id"), Config: d.configs("config"), Secrets: d.secrets("secrets"),
 	}
 	if d.take("application") != nil {
-		a := object(d.take("application"), "application")
+		a := object(d.take("application"), "application", "application")
 		out.Application = &v1beta1.SharedComponent{Name: a.str("name", required), Component: a.str("component", required)}
 		d.adopt(a)
 	}
@@ -132,10 +131,10 @@ func (d *dict) componentProperties() v1beta1.ComponentProperties {
 func (d *dict) traits() []v1beta1.Trait {
 	var out []v1beta1.Trait
 	for i, item := range d.list("traits") {
-		t := object(item, fmt.Sprintf("traits[%d]", i))
+		t := object(item, index("traits", i), index("traits", i))
 		read := v1beta1.Trait{Type: t.str("type", required)}
 		if !t.has("properties") {
-			t.fail(errors.New("missing field `properties`"))
+			t.fail(missing("properties"))
 		}
 		t.noMore("type", "properties")
 		raw, err := json.Marshal(t.take("properties"))

@@ -30,13 +30,13 @@ func (c Config) validate() error {
 		}
 	}
 	ways := 0
-	for _, set := range []bool{c.CredsFile != "", c.User != "", c.Token != ""} {
+	for _, set := range []bool{c.CredsFile != "", len(c.Creds) > 0, c.User != "", c.Token != "", c.Secrets != nil} {
 		if set {
 			ways++
 		}
 	}
 	if ways > 1 {
-		return fmt.Errorf("%w: give a credentials file, a user or a token, not several", ErrConfig)
+		return fmt.Errorf("%w: give credentials, a user or a token, not several", ErrConfig)
 	}
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return fmt.Errorf("%w: a client certificate needs both its file and its key file", ErrConfig)
@@ -89,10 +89,14 @@ func (c Config) identity() string {
 	switch {
 	case c.CredsFile != "":
 		return "the user of " + c.CredsFile
+	case len(c.Creds) > 0:
+		return "the user of the given credentials"
 	case c.User != "":
 		return fmt.Sprintf("user %q", c.User)
 	case c.Token != "":
 		return "a token"
+	case c.Secrets != nil:
+		return "the user of its Secret"
 	default:
 		return "nobody"
 	}

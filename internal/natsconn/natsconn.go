@@ -16,15 +16,16 @@ const (
 	// DefaultTimeout bounds one attempt to connect.
 	DefaultTimeout = 5 * time.Second
 
-	reconnectWait   = 250 * time.Millisecond
-	maxReconnect    = 5 * time.Second
+	reconnectWait = 250 * time.Millisecond
+	// maxReconnect is also how late a client may be back after its server: leases and stores wait for it.
+	maxReconnect    = 2 * time.Second
 	pingInterval    = 10 * time.Second
 	maxPingsOut     = 3
 	drainTimeout    = 10 * time.Second
 	defaultConnName = "trellis"
 )
 
-// Config says where to connect and as whom. At most one of CredsFile, User and Token is set.
+// Config says where to connect and as whom. At most one of CredsFile, Creds, User, Token and Secrets is set.
 type Config struct {
 	// URLs of the servers, `nats://host:port` or `tls://host:port`, without credentials inside.
 	URLs []string
@@ -32,6 +33,8 @@ type Config struct {
 	Name string
 	// CredsFile is the path of a .creds file (JWT and seed). It is read again at every reconnect.
 	CredsFile string
+	// Creds is the content of a .creds file that there is none of: it stays in memory.
+	Creds []byte
 	// User and Password, from files or Secrets of the caller.
 	User, Password string
 	// Token of servers that use one.
@@ -40,6 +43,11 @@ type Config struct {
 	CAFile string
 	// CertFile and KeyFile are the client's certificate, where the server wants one.
 	CertFile, KeyFile string
+	// Secrets, where set, is called for each attempt to connect and gives what the fields above would: for secrets that
+	// lie in no file and may change.
+	Secrets func() (Secrets, error)
+	// TLS demands an encrypted connection also where no certificate is given.
+	TLS bool
 	// InboxPrefix of replies, for users whose permissions demand one. Default: _INBOX.
 	InboxPrefix string
 	// Timeout of one attempt. Default: DefaultTimeout.
@@ -115,7 +123,11 @@ func (c Config) options(log logr.Logger) (nats.Options, error) {
 	o.MaxPingsOut = maxPingsOut
 	o.DrainTimeout = drainTimeout
 	o.User, o.Password, o.Token = c.User, c.Password, c.Token
-	for _, set := range c.fileOptions() {
+	fetched, err := c.fetchedOptions()
+	if err != nil {
+		return nats.Options{}, err
+	}
+	for _, set := range append(c.fileOptions(), fetched...) {
 		if err := set(&o); err != nil {
 			return nats.Options{}, fmt.Errorf("prepare the NATS connection: %w", err)
 		}
@@ -129,11 +141,17 @@ func (c Config) fileOptions() []nats.Option {
 	if c.CredsFile != "" {
 		set = append(set, nats.UserCredentials(c.CredsFile))
 	}
+	if len(c.Creds) > 0 {
+		set = append(set, nats.UserCredentialBytes(c.Creds))
+	}
 	if c.CAFile != "" {
 		set = append(set, nats.RootCAs(c.CAFile))
 	}
 	if c.CertFile != "" {
 		set = append(set, nats.ClientCert(c.CertFile, c.KeyFile))
+	}
+	if c.TLS {
+		set = append(set, nats.Secure())
 	}
 	if c.InboxPrefix != "" {
 		set = append(set, nats.CustomInboxPrefix(c.InboxPrefix))

@@ -130,6 +130,7 @@ func TestConnect_Errors(t *testing.T) {
 		"scheme":              {natsconn.Config{URLs: []string{"http://host:4222"}}, natsconn.ErrConfig, `scheme "http"`},
 		"nonsense":            {natsconn.Config{URLs: []string{"nats://"}}, natsconn.ErrConfig, "nats://host:port"},
 		"two logins":          {natsconn.Config{URLs: here, User: "u", CredsFile: file}, natsconn.ErrConfig, "not several"},
+		"two credentials":     {natsconn.Config{URLs: here, Creds: []byte("c"), CredsFile: file}, natsconn.ErrConfig, "not several"},
 		"no creds file":       {natsconn.Config{URLs: here, CredsFile: filepath.Join(dir, "gone")}, natsconn.ErrConfig, "gone"},
 		"half a certificate":  {natsconn.Config{URLs: here, CertFile: file}, natsconn.ErrConfig, "key file"},
 		"nobody there":        {natsconn.Config{URLs: here}, natsconn.ErrUnreachable, "is it running"},

@@ -78,6 +78,14 @@ func TestCredsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
+	content, err := os.ReadFile(creds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if conn, err = natsconn.Connect(t.Context(), natsconn.Config{URLs: []string{url}, Creds: content}); err != nil {
+		t.Fatalf("the same credentials without a file: %v", err)
+	}
+	conn.Close()
 	_, foreign := newUser(t, newKey(t, nkeys.CreateOperator))
 	if _, err := natsconn.Connect(t.Context(), natsconn.Config{URLs: []string{url}, CredsFile: foreign}); !errors.Is(err, natsconn.ErrRefused) {
 		t.Errorf("credentials of another operator: %v", err)

@@ -5,6 +5,7 @@ package natsd
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -29,8 +30,22 @@ type Options struct {
 	ServerName string
 	// SyncAlways makes JetStream sync each write to disk before it acknowledges it.
 	SyncAlways bool
+	// MaxFile bounds what JetStream keeps on disk, in bytes. Default: nats-server's, three quarters of the disk.
+	MaxFile int64
+	// Cluster makes the server one of several. It needs a ServerName. Default: a single server.
+	Cluster *Cluster
 	// Logger receives the server's messages. Default: none.
 	Logger server.Logger
+}
+
+// Cluster says how a server finds the others of its cluster.
+type Cluster struct {
+	// Name of the cluster.
+	Name string
+	// Port to listen on for the other servers, on the same host as for clients.
+	Port int
+	// Routes are the URLs of the other servers. No other way to them is used, and clients are told of none of them.
+	Routes []string
 }
 
 // Server is a running nats-server.
@@ -46,11 +61,11 @@ func Start(o Options) (*Server, error) {
 	if o.Host == "" {
 		o.Host = "127.0.0.1"
 	}
-	inner, err := server.NewServer(&server.Options{
-		ServerName: o.ServerName, Host: o.Host, Port: o.Port,
-		JetStream: true, JetStreamDomain: o.Domain, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways,
-		NoSigs: true, NoLog: o.Logger == nil,
-	})
+	options, err := o.complete()
+	if err != nil {
+		return nil, fmt.Errorf("configure the embedded NATS server: %w", err)
+	}
+	inner, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("configure the embedded NATS server: %w", err)
 	}
@@ -65,6 +80,31 @@ func Start(o Options) (*Server, error) {
 	}
 	return &Server{inner: inner}, nil
 }
+
+// complete are the options of nats-server.
+func (o Options) complete() (*server.Options, error) {
+	out := &server.Options{
+		ServerName: o.ServerName, Host: o.Host, Port: o.Port,
+		JetStream: true, JetStreamDomain: o.Domain, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways,
+		JetStreamMaxStore: o.MaxFile, NoSigs: true, NoLog: o.Logger == nil,
+	}
+	if o.Cluster == nil {
+		return out, nil
+	}
+	// What servers tell each other of further ones leads nowhere: Routes are all there is.
+	out.Cluster = server.ClusterOpts{Name: o.Cluster.Name, Host: o.Host, Port: o.Cluster.Port, NoAdvertise: true, Advertise: nowhere}
+	for _, route := range o.Cluster.Routes {
+		to, err := url.Parse(route)
+		if err != nil {
+			return nil, fmt.Errorf("route: %w", err)
+		}
+		out.Routes = append(out.Routes, to)
+	}
+	return out, nil
+}
+
+// nowhere is an address at which nobody listens.
+const nowhere = "127.0.0.1:1"
 
 // ClientURL is the address for clients.
 func (s *Server) ClientURL() string { return s.inner.ClientURL() }

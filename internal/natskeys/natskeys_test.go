@@ -240,7 +240,7 @@ func putAndGet(t *testing.T, leaf, hub, creds string) {
 func runLeaf(t *testing.T, hub string, creds []byte) string {
 	t.Helper()
 	dir := t.TempDir()
-	text := hostgroup.LeafConfig(&v1alpha1.WasmCloudHostConfigSpec{LeafNodeDomain: "leaf"}, hostgroup.Inputs{LeafURL: hub, CredentialsSecret: "x"})
+	text := hostgroup.LeafConfig(&v1alpha1.WasmCloudHostConfigSpec{LeafNodeDomain: "leaf"}, hostgroup.Inputs{LeafURLs: []string{hub}, CredentialsSecret: "x"})
 	write(t, filepath.Join(dir, "nats.creds"), creds)
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "/nats/nats.creds", dir+"/nats.creds"), `"/data"`, `"`+dir+`/js"`)
 	conf := filepath.Join(dir, "nats.conf")

@@ -19,19 +19,43 @@ func (s *session) planApp(a *appState) {
 	}
 	s.owner.plans.Add(1)
 	now, unit := time.Now(), unitKey{app: a.key}
-	a.outcome = scaler.Plan(scaler.Want{Model: a.model, Retired: a.retired, Keep: s.keepFor(a)}, s.seen)
+	a.outcome = scaler.Plan(scaler.Want{Model: a.model, Retired: a.retired, Keep: s.keepFor(a), Underway: s.underway(a),
+		MayLeave: func(host string) bool { return !now.Before(s.leavesAt(a, host)) }}, s.seen)
+	s.meter.planned(now)
+	s.noteSettled(a)
 	s.satisfied(unit, a.outcome.Commands, now)
 	send, wake := s.admit(unit, a.outcome.Commands, now)
 	if len(send) > 0 {
 		b := &batch{session: s, unit: unit, commands: send}
 		a.batches[b] = true
+		s.tellPlaces(a, send)
 		s.start(b, func() { delete(a.batches, b) })
 	}
-	if len(s.owned[unit]) == 0 || !s.awaiting(unit) {
+	if s.bucketsKnown() && (len(s.owned[unit]) == 0 || !s.awaiting(unit)) {
 		s.settledRetired(a, a.outcome.Retired)
 	}
-	s.wakeAt(a, wake)
+	s.wakeAt(a, s.noteLeaving(a, now, wake))
 	s.recordStatus(a)
+	s.markRecordsOf(a.key.name)
+}
+
+// underway says whether a host was told to run something of an application and has not shown it; nil: none was. It is asked
+// for every host, so that what there is to say is gathered once.
+func (s *session) underway(a *appState) func(host, id string) bool {
+	told := map[scaler.Item]bool{}
+	for _, id := range a.ids {
+		for app := range s.index.ids[id] {
+			for key, it := range s.owned[unitKey{app: app}] {
+				if key.ID == id && it.awaits() && it.command.Up() {
+					told[key] = true
+				}
+			}
+		}
+	}
+	if len(told) == 0 {
+		return nil
+	}
+	return func(host, id string) bool { return told[scaler.Item{Kind: "instance", Host: host, ID: id}] }
 }
 
 // keepFor says which configurations other live applications need.
@@ -116,7 +140,9 @@ func (b *batch) one(c scaler.Command) {
 		return
 	}
 	s.log.V(1).Info("Command", "verb", string(c.Verb), "host", c.Host, "item", c.Item().ID, "count", c.Count, "reason", c.Reason)
+	began := time.Now()
 	err := s.send(c)
+	s.meter.commanded(c.Verb, time.Since(began), err)
 	if err != nil && c.Verb == scaler.PutConfig {
 		b.mu.Lock()
 		if b.lacking == nil {
@@ -157,14 +183,20 @@ func (s *session) answered(c scaler.Command, err error) {
 	}
 	now := time.Now()
 	it.flying = false
+	if err != nil && c.Up() && (outcomeUnknown(err) || !s.config.Control.Connected()) {
+		it.doubtUntil = now.Add(s.deadlineOf(c))
+	}
 	switch {
 	case err != nil && !s.config.Control.Connected():
 		// Not the host's fault; everything is looked at again when the connection is back.
 		it.sign = ""
 	case err != nil && c.Verb == scaler.Update && isUnsupported(err):
 		s.seen.MarkNoUpdate(c.Host)
-		it.sign = ""
+		it.sign, it.former = "", nil
 	case err != nil:
+		if c.Verb == scaler.Update && isAbsent(c.ID, err) {
+			it.former = nil
+		}
 		s.failItem(key, it, err.Error())
 		if c.Host != "" && s.seen.Host(c.Host) != nil {
 			s.refresh(c.Host)

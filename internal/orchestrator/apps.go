@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+
 	"github.com/trellis-operator/trellis/api/oam/v1beta1"
 	"github.com/trellis-operator/trellis/internal/manifest"
 	"github.com/trellis-operator/trellis/internal/scaler"
@@ -22,9 +24,13 @@ type appState struct {
 	version string
 	// versionError says why the version that should run is not known.
 	versionError string
+	// choosing: the version that should run is being read; all that is known belongs to the edition before.
+	choosing     bool
 	retired      scaler.Retired
 	ids, configs []string
 	outcome      scaler.Outcome
+	// replaced is since when all that runs on hosts that drain is there elsewhere.
+	replaced time.Time
 	// batches under way; closed when they are void.
 	batches map[*batch]bool
 	timer   *time.Timer
@@ -81,6 +87,7 @@ func (s *session) readAllApps() {
 func (s *session) setApp(k appKey, app *v1beta1.Application) {
 	a := s.apps[k]
 	if a != nil && (app == nil || a.app.UID != app.UID) {
+		s.vanished[k.name] = vanished{uid: string(a.app.UID), since: time.Now()}
 		s.forgetApp(a)
 		a = nil
 	}
@@ -94,9 +101,12 @@ func (s *session) setApp(k appKey, app *v1beta1.Application) {
 		s.unread[k] = true
 		put(s.index.names, k.name, k)
 	}
+	// A store that was restored counts generations again: equal ones may have other specs.
+	same := a.app != nil && equality.Semantic.DeepEqual(&a.app.Spec, &app.Spec)
 	a.app = app
-	if edition := editionOf(app); edition != a.edition {
+	if edition := editionOf(app); edition != a.edition || !same {
 		a.edition = edition
+		a.status.planned = false // the outcome is that of the edition before
 		s.chooseVersion(a)
 		s.markRecords()
 	}
@@ -109,6 +119,7 @@ func (s *session) forgetApp(a *appState) {
 	s.index.remove(a.key, a.ids, a.configs)
 	delete(s.apps, a.key)
 	delete(s.unread, a.key)
+	delete(s.unsettled, a.key)
 	a.stopTimer()
 	a.status.stop()
 }
@@ -119,11 +130,12 @@ func (s *session) setModel(a *appState, model *manifest.Model, version string) {
 	if a.model != nil {
 		a.retire(a.model)
 	}
-	a.model, a.version, a.versionError = model, version, ""
+	a.model, a.version, a.versionError, a.choosing = model, version, "", false
+	a.status.planned = false // before the first plan it would say that the version has nothing, and those before had nothing
 	delete(s.unread, a.key)
 	s.reindex(a)
 	s.markApp(a.key)
-	s.markRecords()
+	s.reconsiderRecords()
 }
 
 func (s *session) reindex(a *appState) {

@@ -29,11 +29,16 @@ type Config struct {
 	Lease        Lease
 	// Recorder of Events. Default: none.
 	Recorder Recorder
-	// HostDeaths, where something knows about hosts' pods. Default: heartbeats only.
-	HostDeaths HostDeaths
+	// HostEnds, where something knows about hosts' pods. Default: heartbeats only.
+	HostEnds HostEnds
+	// Drains, where somebody asks before hosts end. Default: nobody does.
+	Drains Drains
 	// IdentityLabel is a label whose value one host at a time has, as the uid of its pod: a host that starts with the
 	// value of another has taken its place. Default: none.
 	IdentityLabel string
+
+	// Metrics to count with. Default: some that nobody reads.
+	Metrics *Metrics
 
 	// HeartbeatInterval of hosts, as long as a host has not shown a shorter one. Default: DefaultHeartbeatInterval.
 	HeartbeatInterval time.Duration
@@ -57,6 +62,9 @@ func (c Config) complete() (Config, error) {
 	setDefault(&c.ProviderDeadline, DefaultProviderDeadline)
 	setDefault(&c.PerHost, DefaultPerHost)
 	setDefault(&c.PerLattice, DefaultPerLattice)
+	if c.Metrics == nil {
+		c.Metrics = newMetrics()
+	}
 	if c.Random == nil {
 		c.Random = rand.Float64
 	}

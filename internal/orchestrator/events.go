@@ -11,6 +11,7 @@ import (
 // onEvent takes over what a host reports. Events may be missed, doubled or late; the next heartbeat sets right what they
 // left wrong.
 func (s *session) onEvent(e lattice.Event) {
+	s.meter.heard()
 	switch data := e.Data.(type) {
 	case lattice.HostStarted:
 		s.onHostStarted(e.Host, data)
@@ -34,10 +35,12 @@ func (s *session) onEvent(e lattice.Event) {
 	case lattice.LabelsChanged:
 		clock.version++
 		s.touch(s.seen.SetLabels(e.Host, data.Labels))
+		s.touch(s.seen.SetDraining(e.Host, s.drainOf(data.Labels) != nil))
 	case lattice.ComponentScaled:
 		clock.version++
 		s.onScaled(e.Host, data)
 	case lattice.ComponentScaleFailed:
+		s.didNotStart(e.Host, data)
 		s.onFailure(e.Host, data.ComponentID, data.Error)
 	case lattice.ProviderStarted:
 		clock.version++
@@ -57,6 +60,9 @@ func (s *session) onScaled(host string, e lattice.ComponentScaled) {
 	old, ran := s.seen.Host(host).Components[e.ComponentID]
 	it := s.items[scaler.Item{Kind: "instance", Host: host, ID: e.ComponentID}]
 	expected := it != nil && it.awaits() && it.command.Verb == scaler.Scale && it.command.Count == e.MaxInstances
+	if expected {
+		it.reported = true
+	}
 	switch {
 	case !ran && e.MaxInstances == 0:
 	case !ran, e.MaxInstances == 0 && expected:
@@ -68,9 +74,25 @@ func (s *session) onScaled(host string, e lattice.ComponentScaled) {
 		now := old
 		now.Count = e.MaxInstances
 		s.touch(s.seen.SetComponent(host, e.ComponentID, now))
-		if it != nil && it.awaits() && (it.command.Verb == scaler.Update || old.Count == e.MaxInstances) {
+		if it != nil && it.awaits() && (it.command.Verb == scaler.Update || expected && !it.shows(now)) {
 			s.refresh(host)
 		}
+	}
+}
+
+// shows says whether the host is known to have taken over the annotations of the command.
+func (i *item) shows(now scaler.Instance) bool {
+	return now.Annotations[lattice.AnnotationScaler] == i.command.Annotations[lattice.AnnotationScaler]
+}
+
+// didNotStart notes that a host runs nothing for a command. Of several under way each has an event.
+func (s *session) didNotStart(host string, e lattice.ComponentScaleFailed) {
+	it := s.items[scaler.Item{Kind: "instance", Host: host, ID: e.ComponentID}]
+	if it == nil || it.starting != e.ImageRef {
+		return
+	}
+	if it.starts--; it.starts <= 0 {
+		it.starting = ""
 	}
 }
 
@@ -91,10 +113,16 @@ func (s *session) onFailure(host, id, reason string) {
 // already drops the new annotations.
 func (s *session) afterRefresh(host string) {
 	for key, it := range s.items {
-		if key.Host != host || !it.awaits() || it.command.Verb != scaler.Scale || it.answered.IsZero() {
+		if key.Host != host {
 			continue
 		}
 		now, runs := s.seen.Host(host).Components[key.ID]
+		if it.asked(now.Image, time.Now()) {
+			s.dirty.add(it.unit) // what was held back may be due
+		}
+		if !it.awaits() || it.command.Verb != scaler.Scale || it.answered.IsZero() || !it.reported {
+			continue
+		}
 		if !runs || it.command.Count == 0 || now.Count != it.command.Count || now.Image != it.command.Image {
 			continue
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -20,19 +22,40 @@ type api struct {
 	mu        sync.Mutex
 	apps      map[appKey]*v1beta1.Application
 	revisions map[appKey][]v1beta1.ApplicationRevision
-	changed   []func(namespace, name string)
+	changed   []subscriber
 	records   map[string]Teardown
-	watchers  []chan TeardownChange
+	watchers  []watcher
 	serial    int
 	writes    int
+	conflicts int
+	// late is how long news of a change take.
+	late      time.Duration
 	notSynced bool
 	events    []string
-	held      bool
+	// told are the messages of events, by reason.
+	told map[string][]string
+	held bool
+	// broken: writes of status, lists of revisions and removals of records fail.
+	broken bool
+	// before runs before each change of applications and records.
+	before func()
+	// away are applications in other lattices.
+	away map[appKey]*v1beta1.Application
+}
+
+type subscriber struct {
+	ctx     context.Context
+	changed func(namespace, name string)
+}
+
+type watcher struct {
+	ctx context.Context
+	in  chan TeardownChange
 }
 
 func newAPI() *api {
 	return &api{apps: map[appKey]*v1beta1.Application{}, revisions: map[appKey][]v1beta1.ApplicationRevision{},
-		records: map[string]Teardown{}, held: true}
+		records: map[string]Teardown{}, told: map[string][]string{}, held: true, away: map[appKey]*v1beta1.Application{}}
 }
 
 func (a *api) List() ([]*v1beta1.Application, error) {
@@ -54,24 +77,41 @@ func (a *api) Get(namespace, name string) (*v1beta1.Application, error) {
 	return a.apps[appKey{namespace, name}], nil
 }
 
-func (a *api) Subscribe(_ context.Context, changed func(namespace, name string)) {
+func (a *api) Subscribe(ctx context.Context, changed func(namespace, name string)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.changed = append(a.changed, changed)
+	a.changed = append(slices.DeleteFunc(a.changed, func(s subscriber) bool { return s.ctx.Err() != nil }),
+		subscriber{ctx, changed})
+}
+
+func (s subscriber) tell(k appKey) {
+	if s.ctx.Err() == nil {
+		s.changed(k.namespace, k.name)
+	}
 }
 
 func (a *api) notify(k appKey) {
-	for _, f := range a.changed {
-		f(k.namespace, k.name)
+	for _, s := range a.changed {
+		if a.late > 0 {
+			time.AfterFunc(a.late, func() { s.tell(k) })
+			continue
+		}
+		s.tell(k)
 	}
 }
+
+var errUnavailable = errors.New("the store can't be reached")
 
 func (a *api) UpdateStatus(_ context.Context, app *v1beta1.Application) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k := appKey{app.Namespace, app.Name}
 	now := a.apps[k]
+	if a.broken {
+		return errUnavailable
+	}
 	if now == nil || now.UID != app.UID || now.ResourceVersion != app.ResourceVersion {
+		a.conflicts++
 		return errors.New("conflict")
 	}
 	a.writes++
@@ -80,6 +120,7 @@ func (a *api) UpdateStatus(_ context.Context, app *v1beta1.Application) error {
 	next.Status = app.Status
 	next.Status.Version = version
 	a.store(k, next)
+	app.ResourceVersion = next.ResourceVersion
 	return nil
 }
 
@@ -91,9 +132,13 @@ func (a *api) store(k appKey, app *v1beta1.Application) {
 }
 
 // apply creates or updates an application, as a user does.
-func (a *api) apply(app *v1beta1.Application) {
+func (a *api) apply(app *v1beta1.Application) { a.put(app, "") }
+
+// put stores an application; version is that of its spec, empty for a new one.
+func (a *api) put(app *v1beta1.Application, version string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.changing()
 	k := appKey{app.Namespace, app.Name}
 	next := app.DeepCopy()
 	if old := a.apps[k]; old != nil {
@@ -104,18 +149,28 @@ func (a *api) apply(app *v1beta1.Application) {
 	} else {
 		next.UID, next.Generation = types.UID(fmt.Sprintf("uid-%d", a.serial)), 1
 	}
-	next.Status.Version = next.Annotations[v1beta1.VersionAnnotation]
-	if next.Status.Version == "" {
-		next.Status.Version = fmt.Sprintf("v%d", next.Generation)
+	if version == "" {
+		if version = next.Annotations[v1beta1.VersionAnnotation]; version == "" {
+			version = fmt.Sprintf("v%d", next.Generation)
+		}
+		a.revisions[k] = append(a.revisions[k], v1beta1.ApplicationRevision{Application: app.Name, Version: version, Spec: next.Spec})
 	}
-	a.revisions[k] = append(a.revisions[k], v1beta1.ApplicationRevision{Application: app.Name, Version: next.Status.Version, Spec: next.Spec})
+	next.Status.Version = version
 	a.store(k, next)
+}
+
+// changing tells whoever wants to know that the store is about to change.
+func (a *api) changing() {
+	if a.before != nil {
+		a.before()
+	}
 }
 
 // remove deletes an application: the record first.
 func (a *api) remove(namespace, name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.changing()
 	k := appKey{namespace, name}
 	app := a.apps[k]
 	a.tearDown(app, string(app.UID))
@@ -125,18 +180,10 @@ func (a *api) remove(namespace, name string) {
 }
 
 func (a *api) tearDown(app *v1beta1.Application, id string) {
-	t := Teardown{Namespace: app.Namespace, Application: app.Name, UID: string(app.UID)}
-	m := manifest.Parse(app.Name, &app.Spec)
-	for _, c := range m.Components {
-		if c.Shared == nil {
-			t.IDs = append(t.IDs, c.ID)
-		}
-	}
-	for _, l := range m.Links {
-		t.Links = append(t.Links, lattice.LinkKey{SourceID: l.Source, Name: l.Name, WitNamespace: l.Namespace, WitPackage: l.Package})
-	}
-	for _, c := range m.Configs {
-		t.Configs = append(t.Configs, c.Name)
+	t := Teardown{Namespace: app.Namespace, Application: app.Name, UID: string(app.UID), Pods: map[string]string{}}
+	t.addModel(manifest.Parse(app.Name, &app.Spec))
+	for _, r := range a.revisions[appKey{app.Namespace, app.Name}] {
+		t.addModel(manifest.Parse(app.Name, &r.Spec))
 	}
 	for _, l := range app.Status.Links {
 		namespace, pkg, _ := strings.Cut(l.Interface, ":")
@@ -148,15 +195,33 @@ func (a *api) tearDown(app *v1beta1.Application, id string) {
 	for _, c := range app.Status.Components {
 		for _, h := range c.Hosts {
 			t.Hosts = append(t.Hosts, h.HostID)
+			t.Pods[h.HostID] = string(h.PodUID)
 		}
 	}
 	a.records[id] = t
 	a.report(TeardownChange{Kind: lattice.ChangePut, Name: id, Value: t})
 }
 
+// addModel lists what a version has in the lattice.
+func (t *Teardown) addModel(m *manifest.Model) {
+	for _, c := range m.Components {
+		if c.Shared == nil {
+			t.IDs = append(t.IDs, c.ID)
+		}
+	}
+	for _, l := range m.Links {
+		t.Links = append(t.Links, lattice.LinkKey{SourceID: l.Source, Name: l.Name, WitNamespace: l.Namespace, WitPackage: l.Package})
+	}
+	for _, c := range m.Configs {
+		t.Configs = append(t.Configs, c.Name)
+	}
+}
+
 func (a *api) report(c TeardownChange) {
 	for _, w := range a.watchers {
-		w <- c
+		if w.ctx.Err() == nil {
+			w.in <- c
+		}
 	}
 }
 
@@ -165,6 +230,9 @@ type fakeRevisions struct{ *api }
 func (r fakeRevisions) List(_ context.Context, namespace, name string) ([]v1beta1.ApplicationRevision, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.broken {
+		return nil, errUnavailable
+	}
 	return r.revisions[appKey{namespace, name}], nil
 }
 
@@ -179,7 +247,7 @@ func (t fakeTeardowns) Watch(ctx context.Context, handle func(TeardownChange)) <
 		w <- TeardownChange{Kind: lattice.ChangePut, Name: id, Value: r}
 	}
 	w <- TeardownChange{Kind: lattice.ChangeSynced}
-	t.watchers = append(t.watchers, w)
+	t.watchers = append(slices.DeleteFunc(t.watchers, func(w watcher) bool { return w.ctx.Err() != nil }), watcher{ctx, w})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -198,6 +266,10 @@ func (t fakeTeardowns) Watch(ctx context.Context, handle func(TeardownChange)) <
 func (t fakeTeardowns) Remove(_ context.Context, id string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.broken {
+		return errUnavailable
+	}
+	t.changing()
 	delete(t.records, id)
 	t.report(TeardownChange{Kind: lattice.ChangeDelete, Name: id})
 	return nil
@@ -221,5 +293,6 @@ type fakeRecorder struct{ *api }
 func (r fakeRecorder) Event(app *v1beta1.Application, eventType, reason, message string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.told[reason] = append(r.told[reason], message)
 	r.events = append(r.events, fmt.Sprintf("%s %s %s", eventType, app.Name, reason))
 }

@@ -2,292 +2,185 @@ package orchestrator
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/trellis-operator/trellis/internal/lattice"
+	"github.com/trellis-operator/trellis/test/sim"
 )
 
-// bus is a lattice in memory: hosts that behave as wasmCloud 1.9 does, and the two buckets. Replies and events take the
-// delays that are set, in virtual time.
+// bus is a lattice of simulated hosts: in memory, or on a server.
 type bus struct {
-	mu      sync.Mutex
-	hosts   map[string]*fakeHost
-	specs   map[string]lattice.ComponentSpec
-	configs map[string]lattice.Config
-	feeds   []*feed
+	*sim.Lattice
+	buckets sim.Buckets
+	mirror  *mirror
+	// wipe loses all that the buckets hold.
+	wipe func()
+	// other is somebody else who commands hosts.
+	other *sim.Client
 	// failing images never start, with this error.
-	failing map[string]string
-	delay   time.Duration
-	down    bool
-	log     []string
-	sent    map[string]int
+	failing failures
+	close   func()
 }
 
-type fakeHost struct {
-	id       string
-	inv      lattice.Inventory
-	noUpdate bool
-	mute     bool
+type failures struct{ *sim.Lattice }
+
+// latency is the way of a message, and how long a start takes.
+const latency = 5 * time.Millisecond
+
+func simConfig(seed uint64) sim.Config {
+	return sim.Config{Seed: seed, CommandDelay: sim.Fixed(latency), StartDelay: sim.Fixed(latency), HealthFirst: -1}
 }
 
-// feed delivers to one subscriber, in order.
-type feed struct {
-	ctx    context.Context
-	in     chan func()
-	events func(lattice.Event)
-	specs  func(lattice.SpecChange)
-	confs  func(lattice.ConfigChange)
-	gap    func(error)
+// newBus makes a lattice in memory.
+func newBus(seed uint64) *bus {
+	memory, config := sim.NewMemory(), simConfig(seed)
+	config.Buckets = memory
+	l := mustHave(sim.New(config))
+	return busOf(l, memory, memory.Wipe, l.Close)
 }
 
-func newBus() *bus {
-	return &bus{hosts: map[string]*fakeHost{}, specs: map[string]lattice.ComponentSpec{}, configs: map[string]lattice.Config{},
-		failing: map[string]string{}, sent: map[string]int{}}
+func busOf(l *sim.Lattice, buckets sim.Buckets, wipe, end func()) *bus {
+	m := follow(buckets)
+	return &bus{Lattice: l, buckets: buckets, mirror: m, wipe: wipe, failing: failures{l},
+		other: sim.NewClient(l, sim.ClientOptions{}), close: func() { m.close(); end() }}
 }
 
-var errDown = errors.New("not connected to NATS")
-
-func (b *bus) open(ctx context.Context, f *feed) <-chan struct{} {
-	f.ctx, f.in = ctx, make(chan func(), 100_000)
-	b.feeds = append(b.feeds, f)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case g := <-f.in:
-				g()
-			}
+// put makes an image fail; no error: it starts.
+func (f failures) put(image, reason string) {
+	f.SetFaults(func(f *sim.Faults) {
+		if f.Failing[image] = reason; reason == "" {
+			delete(f.Failing, image)
 		}
-	}()
-	return done
-}
-
-func (b *bus) each(g func(*feed) func()) {
-	for _, f := range b.feeds {
-		if h := g(f); h != nil && f.ctx.Err() == nil {
-			f.in <- h
-		}
-	}
-}
-
-// emit publishes an event; a bus that is down loses it.
-func (b *bus) emit(host string, data lattice.EventData) {
-	if b.down {
-		return
-	}
-	e := lattice.Event{Host: host, Time: time.Now(), Data: data}
-	b.each(func(f *feed) func() {
-		if f.events == nil {
-			return nil
-		}
-		return func() { f.events(e) }
 	})
 }
 
-func (b *bus) Events(ctx context.Context, handle func(lattice.Event), gap func(error)) (<-chan struct{}, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.down {
-		return nil, errDown
-	}
-	return b.open(ctx, &feed{events: handle, gap: gap}), nil
+// start brings up a host; it is empty.
+func (b *bus) start(id string, labels map[string]string) {
+	b.Start(sim.Host{ID: id, Name: "host-" + id, Labels: labels})
 }
 
-func (b *bus) WatchLattice(ctx context.Context, handle func(lattice.SpecChange)) <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	f := &feed{specs: handle}
-	done := b.open(ctx, f)
-	f.in <- func() { handle(lattice.SpecChange{Kind: lattice.ChangeReset}) }
-	for _, id := range slices.Sorted(maps.Keys(b.specs)) {
-		spec := b.specs[id]
-		f.in <- func() {
-			handle(lattice.SpecChange{Kind: lattice.ChangePut, Name: id, Value: spec, Time: time.Unix(1, 0)})
-		}
-	}
-	f.in <- func() { handle(lattice.SpecChange{Kind: lattice.ChangeSynced}) }
-	return done
-}
+func (b *bus) runs(host string) bool { return slices.Contains(b.Hosts(), host) }
 
-func (b *bus) WatchConfig(ctx context.Context, handle func(lattice.ConfigChange)) <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	f := &feed{confs: handle}
-	done := b.open(ctx, f)
-	f.in <- func() { handle(lattice.ConfigChange{Kind: lattice.ChangeReset}) }
-	for _, name := range slices.Sorted(maps.Keys(b.configs)) {
-		value := b.configs[name]
-		f.in <- func() {
-			handle(lattice.ConfigChange{Kind: lattice.ChangePut, Name: name, Value: value, Time: time.Unix(1, 0)})
-		}
-	}
-	f.in <- func() { handle(lattice.ConfigChange{Kind: lattice.ChangeSynced}) }
-	return done
-}
-
-func (b *bus) Connected() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return !b.down
-}
-
-func (b *bus) Ping(ctx context.Context) ([]lattice.HostPing, error) {
-	time.Sleep(500 * time.Millisecond)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.down {
-		return nil, errDown
-	}
-	var out []lattice.HostPing
-	for _, id := range slices.Sorted(maps.Keys(b.hosts)) {
-		if h := b.hosts[id]; !h.mute {
-			out = append(out, lattice.HostPing{ID: id, Labels: h.inv.Labels})
-		}
-	}
-	return out, nil
-}
-
-// ask is the way of one request: there, the work of the host, and back.
-func (b *bus) ask(verb, host string, work func(h *fakeHost) error) error {
-	time.Sleep(b.delay)
-	b.mu.Lock()
-	if b.down {
-		b.mu.Unlock()
-		return errDown
-	}
-	var h *fakeHost
-	if host != "" {
-		h = b.hosts[host]
-	}
-	if host != "" && (h == nil || h.mute) {
-		b.mu.Unlock()
-		time.Sleep(2 * time.Second)
-		return errors.New("no answer in time")
-	}
-	if verb != "" {
-		b.log = append(b.log, verb)
-		b.sent[verb]++
-	}
-	defer b.mu.Unlock()
-	return work(h)
-}
-
-func (b *bus) HostInventory(_ context.Context, host string) (lattice.Inventory, error) {
-	var out lattice.Inventory
-	err := b.ask("", host, func(h *fakeHost) error { out = h.inventory(); return nil })
-	return out, err
-}
-
-func (h *fakeHost) inventory() lattice.Inventory {
-	inv := h.inv
-	inv.HostID, inv.Components, inv.Providers = h.id, slices.Clone(h.inv.Components), slices.Clone(h.inv.Providers)
+// inventory is what a host runs.
+func (b *bus) inventory(host string) lattice.Inventory {
+	inv, _ := b.Inventory(host)
 	return inv
 }
 
-func (b *bus) ScaleComponent(_ context.Context, cmd lattice.ScaleComponent) (string, error) {
-	verb := fmt.Sprintf("scale %s=%d %s on %s", cmd.ComponentID, cmd.Count, cmd.ComponentRef, cmd.HostID)
-	return "", b.ask(verb, cmd.HostID, func(h *fakeHost) error { b.later(func() { b.scale(h, cmd) }); return nil })
-}
+// counts is what runs: id to instances over all hosts; providers count one.
+func (b *bus) counts() map[string]int { return b.Instances() }
 
-// later does something after the start-up delay, if the lattice is still there.
-func (b *bus) later(f func()) {
-	go func() {
-		time.Sleep(b.delay)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		f()
-	}()
-}
-
-func (b *bus) scale(h *fakeHost, cmd lattice.ScaleComponent) {
-	if b.hosts[h.id] != h {
-		return
+func (b *bus) links() (out []string) {
+	for _, l := range b.storedLinks() {
+		out = append(out, l.SourceID+"->"+l.Target)
 	}
-	i := slices.IndexFunc(h.inv.Components, func(c lattice.ComponentDescription) bool { return c.ID == cmd.ComponentID })
-	if reason := b.failing[cmd.ComponentRef]; reason != "" && i < 0 && cmd.Count > 0 {
-		b.emit(h.id, lattice.ComponentScaleFailed{ComponentID: cmd.ComponentID, Annotations: cmd.Annotations, HostID: h.id,
-			ImageRef: cmd.ComponentRef, MaxInstances: cmd.Count, Error: reason})
-		return
+	return out
+}
+
+// storeConfig puts a configuration past the hosts. It fails in an outage; then there is nothing to store.
+func (b *bus) storeConfig(name string, values lattice.Config) {
+	b.write(sim.ConfigBucket, name, values)
+}
+
+func (b *bus) write(bucket sim.Bucket, key string, value any) {
+	_ = b.buckets.Put(bucket, key, mustHave(lattice.Encode(value)))
+}
+
+func mustHave[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
 	}
-	event := lattice.ComponentScaled{ComponentID: cmd.ComponentID, HostID: h.id, MaxInstances: cmd.Count,
-		Annotations: cmd.Annotations, ImageRef: cmd.ComponentRef}
-	switch {
-	case i < 0 && cmd.Count == 0:
-	case i < 0:
-		h.inv.Components = append(h.inv.Components, lattice.ComponentDescription{ID: cmd.ComponentID, ImageRef: cmd.ComponentRef,
-			Annotations: cmd.Annotations, MaxInstances: cmd.Count})
-		b.emit(h.id, event)
-	default:
-		c := &h.inv.Components[i]
-		event.Annotations, event.ImageRef = c.Annotations, c.ImageRef
-		if cmd.Count == 0 {
-			h.inv.Components = slices.Delete(h.inv.Components, i, i+1)
-		} else if c.MaxInstances != cmd.Count {
-			c.MaxInstances, c.Annotations = cmd.Count, cmd.Annotations
-		}
+	return v
+}
+
+func linkName(k lattice.LinkKey) string {
+	return fmt.Sprintf("%s -%s(%s:%s)->", k.SourceID, k.Name, k.WitNamespace, k.WitPackage)
+}
+
+// line is a connection to a lattice that keeps what is commanded over it.
+type line struct {
+	Control
+	disconnect, reconnect func()
+	// blinks: a connection that is cut comes back by itself.
+	blinks bool
+	mu     sync.Mutex
+	// noUpdate: hosts have no command to exchange an image.
+	noUpdate bool
+	// untold: hosts do not tell what they run.
+	untold atomic.Bool
+	log    []string
+}
+
+func newLine(b *bus, window time.Duration) *line {
+	c := sim.NewClient(b.Lattice, sim.ClientOptions{Window: window})
+	return &line{Control: c, disconnect: c.Disconnect, reconnect: c.Connect}
+}
+
+// commands returns what was sent since the last call.
+func (l *line) commands() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := l.log
+	l.log = nil
+	return out
+}
+
+func (l *line) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.log = append(l.log, fmt.Sprintf(format, args...))
+}
+
+func (l *line) HostInventory(ctx context.Context, host string) (lattice.Inventory, error) {
+	if l.untold.Load() {
+		return lattice.Inventory{}, sim.ErrTimeout
 	}
-	b.emit(h.id, event)
+	return l.Control.HostInventory(ctx, host)
 }
 
-func (b *bus) UpdateComponent(_ context.Context, cmd lattice.UpdateComponent) (string, error) {
-	verb := fmt.Sprintf("update %s %s on %s", cmd.ComponentID, cmd.NewComponentRef, cmd.HostID)
-	return "", b.ask(verb, cmd.HostID, func(h *fakeHost) error {
-		if h.noUpdate {
-			return errors.New("update component: the host refuses: " + lattice.MessageUnsupportedSubject)
-		}
-		b.later(func() {
-			if b.failing[cmd.NewComponentRef] != "" || b.hosts[h.id] != h {
-				return
-			}
-			for i := range h.inv.Components {
-				if c := &h.inv.Components[i]; c.ID == cmd.ComponentID {
-					c.ImageRef, c.Annotations = cmd.NewComponentRef, cmd.Annotations
-					e := lattice.ComponentScaled{ComponentID: c.ID, HostID: h.id, MaxInstances: c.MaxInstances,
-						Annotations: c.Annotations, ImageRef: c.ImageRef}
-					b.emit(h.id, e)
-					e.MaxInstances = 0
-					b.emit(h.id, e)
-				}
-			}
-		})
-		return nil
-	})
+func (l *line) ScaleComponent(ctx context.Context, cmd lattice.ScaleComponent) (string, error) {
+	l.note("scale %s=%d %s on %s", cmd.ComponentID, cmd.Count, cmd.ComponentRef, cmd.HostID)
+	return l.Control.ScaleComponent(ctx, cmd)
 }
 
-func (b *bus) StartProvider(_ context.Context, cmd lattice.StartProvider) error {
-	return b.ask(fmt.Sprintf("start %s %s on %s", cmd.ProviderID, cmd.ProviderRef, cmd.HostID), cmd.HostID, func(h *fakeHost) error {
-		b.later(func() {
-			if b.hosts[h.id] != h {
-				return
-			}
-			if reason := b.failing[cmd.ProviderRef]; reason != "" {
-				b.emit(h.id, lattice.ProviderStartFailed{ProviderID: cmd.ProviderID, ProviderRef: cmd.ProviderRef, HostID: h.id, Error: reason})
-				return
-			}
-			ref := lattice.NormalizeProviderRef(cmd.ProviderRef)
-			h.inv.Providers = append(h.inv.Providers, lattice.ProviderDescription{ID: cmd.ProviderID, ImageRef: ref, Annotations: cmd.Annotations})
-			b.emit(h.id, lattice.ProviderStarted{HostID: h.id, ImageRef: ref, ProviderID: cmd.ProviderID, Annotations: cmd.Annotations})
-		})
-		return nil
-	})
+func (l *line) UpdateComponent(ctx context.Context, cmd lattice.UpdateComponent) (string, error) {
+	l.note("update %s %s on %s", cmd.ComponentID, cmd.NewComponentRef, cmd.HostID)
+	if l.noUpdate {
+		return "", fmt.Errorf("update component: %w: %s", sim.ErrRefused, lattice.MessageUnsupportedSubject)
+	}
+	return l.Control.UpdateComponent(ctx, cmd)
 }
 
-func (b *bus) StopProvider(_ context.Context, host, id string) error {
-	return b.ask(fmt.Sprintf("stop %s on %s", id, host), host, func(h *fakeHost) error {
-		n := len(h.inv.Providers)
-		h.inv.Providers = slices.DeleteFunc(h.inv.Providers, func(p lattice.ProviderDescription) bool { return p.ID == id })
-		if len(h.inv.Providers) == n {
-			return errors.New(lattice.MessageProviderAbsent)
-		}
-		b.emit(host, lattice.ProviderStopped{HostID: host, ProviderID: id})
-		return nil
-	})
+func (l *line) StartProvider(ctx context.Context, cmd lattice.StartProvider) error {
+	l.note("start %s %s on %s", cmd.ProviderID, cmd.ProviderRef, cmd.HostID)
+	return l.Control.StartProvider(ctx, cmd)
+}
+
+func (l *line) StopProvider(ctx context.Context, host, id string) error {
+	l.note("stop %s on %s", id, host)
+	return l.Control.StopProvider(ctx, host, id)
+}
+
+func (l *line) PutLink(ctx context.Context, link lattice.Link) error {
+	l.note("put link %s->%s %v", link.SourceID, link.Target, link.SourceConfig)
+	return l.Control.PutLink(ctx, link)
+}
+
+func (l *line) DeleteLink(ctx context.Context, key lattice.LinkKey) error {
+	l.note("delete link %s (%s)", key.SourceID, key.Name)
+	return l.Control.DeleteLink(ctx, key)
+}
+
+func (l *line) PutConfig(ctx context.Context, name string, config lattice.Config) error {
+	l.note("put config %s %v", name, map[string]string(config))
+	return l.Control.PutConfig(ctx, name, config)
+}
+
+func (l *line) DeleteConfig(ctx context.Context, name string) error {
+	l.note("delete config %s", name)
+	return l.Control.DeleteConfig(ctx, name)
 }

@@ -10,7 +10,7 @@ import (
 const (
 	// beatsMissed is how many heartbeats a host may miss; beatSlack is added for the way of the last one.
 	beatsMissed = 2
-	beatSlack   = 1500 * time.Millisecond
+	beatSlack   = time.Second
 	// ghostMemory is how long a host that went silent may come back and still find the records of what to stop.
 	ghostMemory = 10 * time.Minute
 	gapsKept    = 4
@@ -19,6 +19,8 @@ const (
 // hostClock is when a host was heard of.
 type hostClock struct {
 	last time.Time
+	// told is when it told all that it runs.
+	told time.Time
 	// beat is the last heartbeat, gaps the pauses between the last ones.
 	beat time.Time
 	gaps []time.Duration
@@ -33,6 +35,8 @@ type hostClock struct {
 type ghost struct {
 	since        time.Time
 	applications []string
+	// identity is the value of its identity label, if it had one.
+	identity string
 }
 
 func (s *session) clock(host string) *hostClock {
@@ -72,11 +76,14 @@ func (c *hostClock) interval(configured time.Duration) time.Duration {
 // tick looks for silent hosts. One is dead when it missed its heartbeats and does not answer a direct question either.
 func (s *session) tick() {
 	now := time.Now()
-	s.expireItems(now)
-	s.forgetLeft(now)
-	if len(s.records) == 0 {
-		clear(s.departed)
+	if now.Sub(s.shownAt) >= showInterval {
+		s.shownAt = now
+		s.show()
 	}
+	s.expireItems(now)
+	s.expireDrains(now)
+	s.forgetLeft(now)
+	s.forgetDeparted(now)
 	if now.Sub(s.orphansAt) >= orphanInterval {
 		s.reportOrphans()
 		s.markRecords() // some wait for nothing but time
@@ -103,15 +110,40 @@ func (s *session) tick() {
 	}
 }
 
+// departedMemory is how long a goodbye is remembered though nothing is torn down: the record of an application that is
+// deleted in this moment names the hosts that its status named, some of which may just have gone.
+const departedMemory = time.Minute
+
+func (s *session) forgetDeparted(now time.Time) {
+	if len(s.records) > 0 {
+		return
+	}
+	for id, since := range s.departed {
+		if now.Sub(since) > departedMemory {
+			delete(s.departed, id)
+		}
+	}
+}
+
 // dropHost forgets a host. One that did not say goodbye may still run what it ran.
 func (s *session) dropHost(id string, silent bool) {
+	identity := ""
+	if h := s.seen.Host(id); h != nil {
+		identity = h.Labels[s.config.IdentityLabel]
+	}
 	change := s.seen.RemoveHost(id)
+	running := change.Applications
+	for k, it := range s.items {
+		if k.Host == id && s.mayAppear(k, it) {
+			running = append(slices.Clip(running), s.applicationOf(it.unit))
+		}
+	}
 	delete(s.hosts, id)
 	if !silent {
-		s.departed[id] = true
+		s.departed[id] = time.Now()
 	}
-	if silent && len(change.Applications) > 0 {
-		s.ghosts[id] = ghost{since: time.Now(), applications: change.Applications}
+	if silent && len(running) > 0 {
+		s.ghosts[id] = ghost{since: time.Now(), applications: running, identity: identity}
 	}
 	for k, it := range s.items {
 		if k.Host == id {
@@ -121,14 +153,40 @@ func (s *session) dropHost(id string, silent bool) {
 	s.touch(change)
 }
 
+// applicationOf is the name of the application that a unit is about.
+func (s *session) applicationOf(u unitKey) string {
+	if r := s.records[u.record]; r != nil {
+		return r.teardown.Application
+	}
+	return u.app.name
+}
+
 // onHostDeath hears from somebody who knows, for instance that the pod of a host was deleted.
 func (s *session) onHostDeath(label, value string) {
+	if label == s.config.IdentityLabel {
+		delete(s.drains, value)
+	}
 	for _, id := range s.seen.HostIDs() {
 		if s.seen.Host(id).Labels[label] == value {
 			s.log.Info("A host is gone", "host", id, "label", label, "value", value)
 			s.dropHost(id, false) // whoever says so knows: nothing of it runs any more
 		}
 	}
+	if label == s.config.IdentityLabel {
+		s.layGhosts(value)
+	}
+}
+
+// layGhosts forgets the ghosts of that identity, which certainly do not come back.
+func (s *session) layGhosts(identity string) {
+	for id, g := range s.ghosts {
+		if identity != "" && g.identity == identity {
+			s.log.Info("A host that was silent is gone", "host", id)
+			delete(s.ghosts, id)
+			s.departed[id] = time.Now()
+		}
+	}
+	s.markRecords()
 }
 
 // dropReplaced forgets hosts whose place a host took that starts now: their process died without a word.
@@ -143,6 +201,7 @@ func (s *session) dropReplaced(host string, labels map[string]string) {
 			s.dropHost(id, false)
 		}
 	}
+	s.layGhosts(labels[label])
 }
 
 // missGhosts notes hosts that ran something, as the last session recorded, and did not answer.
@@ -150,10 +209,10 @@ func (s *session) missGhosts() {
 	for _, a := range s.apps {
 		for _, c := range a.app.Status.Components {
 			for _, h := range c.Hosts {
-				if s.seen.Host(h.HostID) == nil && !s.departed[h.HostID] {
+				if s.seen.Host(h.HostID) == nil && !s.gone(h.HostID, string(h.PodUID)) {
 					g, known := s.ghosts[h.HostID]
 					if !known {
-						g.since = time.Now()
+						g.since, g.identity = time.Now(), string(h.PodUID)
 					}
 					if !slices.Contains(g.applications, a.key.name) {
 						g.applications = append(slices.Clip(g.applications), a.key.name)
@@ -180,6 +239,7 @@ func (s *session) haunted(application string) bool {
 func (s *session) onHostStarted(host string, e lattice.HostStarted) {
 	delete(s.departed, host)
 	s.dropReplaced(host, e.Labels)
+	s.callOff(e.Labels)
 	// A host begins empty, also one that was here before under this id: what it was told then is void.
 	for k, it := range s.items {
 		if k.Host == host && !it.flying {

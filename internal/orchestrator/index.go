@@ -100,6 +100,33 @@ func (s *session) markRecords() {
 	}
 }
 
+// noteSettled notes after a plan whether hosts that come or go concern the application although nothing of it ran there: those
+// that lack something, and those that want something on every host.
+func (s *session) noteSettled(a *appState) {
+	everywhere := slices.ContainsFunc(a.model.Components, func(c manifest.Component) bool { return c.Scaler != nil && c.Scaler.Daemon })
+	if a.outcome.Converged && !everywhere {
+		delete(s.unsettled, a.key)
+	} else {
+		s.unsettled[a.key] = true
+	}
+}
+
+func (s *session) markUnsettled() {
+	for k := range s.unsettled {
+		s.markApp(k)
+	}
+	s.markRecords()
+}
+
+// markRecordsOf marks the records of an application: they wait for a live one of the same name to settle.
+func (s *session) markRecordsOf(application string) {
+	for id, r := range s.records {
+		if r.teardown.Application == application {
+			s.markRecord(id)
+		}
+	}
+}
+
 func (s *session) markAll() {
 	for k := range s.apps {
 		s.markApp(k)
@@ -137,6 +164,17 @@ func (l live) WantsConfig(name string) bool {
 		return slices.Contains(configs, name) ||
 			slices.ContainsFunc(m.Configs, func(c manifest.Config) bool { return c.Name == name })
 	})
+}
+
+func (l live) Settled(name string) bool {
+	for k := range l.s.index.names[name] {
+		a := l.s.apps[k]
+		if a == nil || !a.status.planned || len(a.outcome.Leaving) > 0 || slices.ContainsFunc(a.outcome.Components, func(c scaler.ComponentState) bool { return !c.Ready }) ||
+			slices.ContainsFunc(a.outcome.Links, func(l scaler.LinkState) bool { return !l.Ready }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (l live) some(keys map[appKey]bool, ok func(*manifest.Model) bool) bool {

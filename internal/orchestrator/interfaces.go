@@ -17,7 +17,8 @@ type Applications interface {
 	// Subscribe calls changed for every application that appears, changes, or leaves the lattice, until ctx ends. It
 	// returns at once; changed does not block.
 	Subscribe(ctx context.Context, changed func(namespace, name string))
-	// UpdateStatus writes status and nothing else. A conflict is an error: the change that caused it will be reported.
+	// UpdateStatus writes status and nothing else, and sets app's resourceVersion to that of the write. A conflict is an
+	// error: the change that caused it will be reported.
 	UpdateStatus(ctx context.Context, app *v1beta1.Application) error
 }
 
@@ -51,11 +52,14 @@ type Teardown struct {
 	Configs []string
 	// Hosts that ran the application when the record was written: one that is not there to confirm is waited for.
 	Hosts []string
+	// Pods are the uids of the pods of those hosts, by host, as far as they ran in pods that HostEnds knows.
+	Pods map[string]string
 }
 
 // Lease makes sure that one process acts on the lattice at a time.
 type Lease interface {
 	// Hold calls lead whenever the lease was won, with a context that ends when it is lost, and returns when ctx ends.
+	// Acting may have to wait for Valid.
 	Hold(ctx context.Context, lead func(ctx context.Context)) error
 	// Valid says whether the lease is held and will be for long enough to send a command now.
 	Valid() bool
@@ -67,11 +71,22 @@ type Recorder interface {
 	Event(app *v1beta1.Application, eventType, reason, message string)
 }
 
-// HostDeaths tells that hosts are gone before their heartbeats are overdue, for instance because their pod is.
-type HostDeaths interface {
-	// Watch calls dead for each host that is gone, named by a label that only this host has, until ctx ends. It returns
-	// at once.
-	Watch(ctx context.Context, dead func(label, value string))
+// HostEnds tells of hosts that end, for instance because their pod does: before they say goodbye, and before their
+// heartbeats are overdue. Hosts are named by a label that only this host has.
+type HostEnds interface {
+	// Watch calls ending for each host that is about to end, those of before included, and gone for each that has ended,
+	// until ctx ends. It returns at once.
+	Watch(ctx context.Context, ending, gone func(label, value string))
+	// Alive says whether there is a host with this value of that label, or still could be. known is false as long as
+	// nobody can tell.
+	Alive(label, value string) (alive, known bool)
+}
+
+// Drains are requests to drain hosts, from whoever is about to end them.
+type Drains interface {
+	// ServeDrains answers requests about hosts, named by the uid of their pod, with what is left to do, until ctx ends;
+	// what is not known yet is not answered. done is closed after the last call of left.
+	ServeDrains(ctx context.Context, left func(podUID string) (answer lattice.DrainAnswer, ok bool)) (done <-chan struct{}, err error)
 }
 
 // Control is the way to the hosts of the lattice; internal/control satisfies it.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/trellis-operator/trellis/internal/lattice"
+	"github.com/trellis-operator/trellis/internal/manifest"
 	"github.com/trellis-operator/trellis/internal/scaler"
 )
 
@@ -26,10 +27,14 @@ type item struct {
 	command scaler.Command
 	// sign tells one command from another.
 	sign string
+	// model that the command was planned for; nil for a record.
+	model *manifest.Model
 	// flying: handed to a batch, and not answered yet.
 	flying bool
 	// answered is when the host took the command, deadline when its effect must show.
 	answered, deadline time.Time
+	// reported: the host said that it is done with the command.
+	reported bool
 	// effect is when the last command had taken effect.
 	effect   time.Time
 	failures int
@@ -39,12 +44,39 @@ type item struct {
 	notBefore time.Time
 	burst     int
 	burstFrom time.Time
+	// starting is the image that a host was told to run, and may yet until the time is over; starts is how often it was
+	// told and has not said that it failed.
+	starting      string
+	startingUntil time.Time
+	starts        int
+	// former are images that were to be exchanged, and that it may run still: no host says that an exchange failed.
+	former []string
+	// doubtUntil: nobody knows whether the last command was carried out; until then it may be.
+	doubtUntil time.Time
 	// failedEarly holds a failure that overtook the answer.
 	failedEarly string
 }
 
 // awaits says whether a command is under way whose effect has not shown.
 func (i *item) awaits() bool { return i.flying || !i.deadline.IsZero() }
+
+// mayAppear says whether what the item's command brings about may yet appear.
+func (s *session) mayAppear(key scaler.Item, it *item) bool {
+	return it.command.Up() && (it.awaits() || s.inDoubt(key, it))
+}
+
+// inDoubt says whether a command that nobody answered may yet be carried out: until it had its time, and its host told
+// since what it runs.
+func (s *session) inDoubt(key scaler.Item, it *item) bool {
+	switch clock := s.hosts[key.Host]; {
+	case it.doubtUntil.IsZero():
+	case key.Host == "" && time.Now().Before(it.doubtUntil), clock != nil && !clock.told.After(it.doubtUntil):
+		return true
+	default:
+		it.doubtUntil = time.Time{}
+	}
+	return false
+}
 
 // signature of a command: equal commands ask for the same.
 func signature(c scaler.Command) string {
@@ -56,16 +88,28 @@ const noHostPause = 5 * time.Second
 
 // admit decides which of the planned commands are sent now. wake is when the next of the others is due.
 func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (send []scaler.Command, wake time.Time) {
+	model := s.modelOf(unit)
 	later := func(t time.Time) {
 		if wake.IsZero() || t.Before(wake) {
 			wake = t
 		}
 	}
 	for _, c := range planned {
-		if c.Host == "" && len(s.hosts) == 0 {
-			// Hosts store links and configurations, and there is none to ask. That is no failure to back off from.
+		if len(s.hosts) == 0 && (c.Verb == scaler.PutLink || c.Verb == scaler.PutConfig) {
+			// Hosts store links and configurations, and there is none to ask. That is no failure to back off from. What is
+			// to be deleted goes without a host, or the next one would begin with it.
 			later(now.Add(noHostPause))
 			continue
+		}
+		if c.Verb == scaler.DeleteConfig && s.unsure() {
+			later(now.Add(retryPause)) // a host may use it
+			continue
+		}
+		if s.lacksConfig(c, send) {
+			continue // its arrival is news for the unit
+		}
+		if s.sourceStarts(c, send) {
+			continue // when it has started, or failed to, that is news for the unit
 		}
 		key, sign := c.Item(), signature(c)
 		it := s.itemFor(key, unit, now)
@@ -78,11 +122,19 @@ func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (
 				continue
 			}
 			s.overdue(key, it)
+		case s.wouldRename(it, c):
+			s.refresh(c.Host)
+			later(now.Add(countPause))
+			continue
+		case s.overtakes(it, c, model) && now.Before(it.answered.Add(countPause)):
+			later(it.answered.Add(countPause))
+			continue
 		case it.sign == sign && !it.effect.IsZero() && now.Sub(it.effect) < calmAfter && it.notBefore.IsZero():
 			// It had its effect and is wanted again so soon: something undoes it. That is no reason to race.
 			it.failures++
 			it.notBefore = now.Add(pauseBetween(it.failures, s.config.Random()))
-		case it.sign != sign:
+		case it.sign != sign && (it.model != model || it.command.Verb != c.Verb):
+			// Another number for what just failed is no new beginning.
 			it.failures, it.reason, it.notBefore, it.deadline = 0, "", time.Time{}, time.Time{}
 		}
 		if now.Before(it.notBefore) {
@@ -94,8 +146,9 @@ func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (
 			later(it.notBefore)
 			continue
 		}
-		it.command, it.sign, it.flying = c, sign, true
+		it.command, it.sign, it.model, it.flying, it.reported = c, sign, model, true, false
 		it.answered, it.deadline, it.effect, it.notBefore, it.failedEarly = time.Time{}, time.Time{}, time.Time{}, time.Time{}, ""
+		s.noteStart(it, c, now.Add(s.deadlineOf(c)))
 		send = append(send, c)
 	}
 	return send, wake
@@ -109,11 +162,18 @@ func (i *item) storm(now time.Time) bool {
 	return i.burst > stormLimit
 }
 
-// satisfied closes the items of a unit that its plan no longer speaks of: what was commanded has taken effect.
+// satisfied closes the items of a unit that its plan no longer speaks of: what was commanded has taken effect, or is not
+// wanted any more and did not show in time.
 func (s *session) satisfied(unit unitKey, planned []scaler.Command, now time.Time) {
 	for key, it := range s.owned[unit] {
 		if it.flying || slices.ContainsFunc(planned, func(c scaler.Command) bool { return c.Item() == key }) {
 			continue
+		}
+		if now.Before(it.deadline) && !s.shown(it.command) || s.unanswered(key, it) {
+			continue // who ends what the application had must not overlook it
+		}
+		if !it.deadline.IsZero() {
+			s.meter.effective(it.command.Verb, now.Sub(it.answered))
 		}
 		if !it.deadline.IsZero() || it.reason != "" {
 			it.effect = now
@@ -156,6 +216,7 @@ func (s *session) failItem(key scaler.Item, it *item, reason string) {
 		it.failedEarly = reason
 		return
 	}
+	s.meter.failed(it.command.Verb)
 	it.failures++
 	it.reason, it.deadline = reason, time.Time{}
 	pause := pauseBetween(it.failures, s.config.Random())
@@ -193,7 +254,9 @@ func (s *session) expireItems(now time.Time) {
 	for key, it := range s.items {
 		known := s.known(it.unit)
 		switch {
-		case it.flying || now.Before(it.deadline) || now.Before(it.notBefore):
+		case it.flying || now.Before(it.deadline) || now.Before(it.notBefore) || s.inDoubt(key, it) || s.untold(key, it):
+		case s.unanswered(key, it):
+			s.refresh(key.Host) // its events may be lost, and its heartbeats
 		case !known:
 			s.dropItem(key, it)
 			s.markRecords()
@@ -215,7 +278,7 @@ func (s *session) known(u unitKey) bool {
 // pendingFor says whether something is under way that may yet make one of these ids or configurations appear.
 func (s *session) pendingFor(ids, configs []string, links []lattice.LinkKey) bool {
 	for key, it := range s.items {
-		if !it.awaits() || !it.command.Up() {
+		if !s.mayAppear(key, it) {
 			continue
 		}
 		switch c := it.command; {

@@ -12,6 +12,8 @@ import (
 	"github.com/trellis-operator/trellis/internal/conditions"
 	"github.com/trellis-operator/trellis/internal/control"
 	"github.com/trellis-operator/trellis/internal/natsd"
+	"github.com/trellis-operator/trellis/test/sim"
+	"github.com/trellis-operator/trellis/test/sim/wire"
 )
 
 func (a *api) status(name string) v1beta1.ApplicationStatus {
@@ -48,10 +50,18 @@ func TestOverNATS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := startWireHost(t, s.ClientURL(), "NWIRE")
+	hosts, err := wire.Start(t.Context(), wire.Options{URL: s.ClientURL(), Config: sim.Config{CommandDelay: sim.Fixed(time.Millisecond)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hosts.Close)
+	host := hosts.Lattice.Start(sim.Host{})
+	if err := hosts.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	fake := newAPI()
 	o, err := New(Config{Lattice: "default", Control: client, Applications: fake, Revisions: fakeRevisions{fake},
-		Teardowns: fakeTeardowns{fake}, Lease: fakeLease{fake}, Recorder: fakeRecorder{fake}})
+		Teardowns: fakeTeardowns{fake}, Lease: fakeLease{fake}, Recorder: fakeRecorder{fake}, ComponentDeadline: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +79,16 @@ func TestOverNATS(t *testing.T) {
 	deployed := func() bool { return fake.status("hello").Phase == v1beta1.PhaseDeployed }
 	fake.apply(w.yaml(hello))
 	until(t, "hello is deployed", deployed)
-	host.mu.Lock()
-	if len(host.inv.Components) != 1 || host.inv.Components[0].MaxInstances != 4 || len(host.inv.Providers) != 1 {
-		t.Errorf("the host runs %+v", host.inv)
+	if inv, _ := hosts.Inventory(host); len(inv.Components) != 1 || inv.Components[0].MaxInstances != 4 || len(inv.Providers) != 1 {
+		t.Errorf("the host runs %+v", inv)
 	}
-	host.mu.Unlock()
+	address := func() string {
+		for _, applied := range hosts.Applied(host, "hello-server") {
+			return applied.SourceConfig["address"]
+		}
+		return ""
+	}
+	until(t, "the provider has its address", func() bool { return address() == "0.0.0.0:8080" })
 
 	other := w.yaml(strings.ReplaceAll(hello, "name: hello", "name: other"))
 	fake.apply(other)
@@ -81,32 +96,33 @@ func TestOverNATS(t *testing.T) {
 	t.Logf("from the manifest to deployed: %s", took)
 
 	fake.apply(w.yaml(strings.ReplaceAll(hello, "8080", "9090")))
-	until(t, "the new address is stored", func() bool {
-		entry, err := host.configs.Get(ctx, "hello-addr")
-		return err == nil && strings.Contains(string(entry.Value()), "9090")
-	})
+	until(t, "the provider has the new address", func() bool { return address() == "0.0.0.0:9090" })
 	until(t, "hello is deployed again", deployed)
 
-	host.mu.Lock()
-	host.failing["ghcr.io/x/http:9"] = "no such image"
-	host.mu.Unlock()
+	hosts.SetFaults(func(f *sim.Faults) { f.Failing["ghcr.io/x/http:9"] = "no such image" })
+	shows := func(name, text string) func() bool {
+		return func() bool {
+			c := conditions.Find(fake.status(name).Conditions, "Deployed")
+			return c != nil && strings.Contains(c.Message, text)
+		}
+	}
+	fake.apply(w.yaml(strings.ReplaceAll(strings.ReplaceAll(hello, "http:1", "http:9"), "name: hello", "name: broken")))
+	until(t, "the failure shows", shows("broken", "no such image"))
+	fake.remove("ns", "broken")
+	// Hosts tell nobody that an update failed: only that nothing came of it can be said.
 	fake.apply(w.yaml(strings.ReplaceAll(strings.ReplaceAll(hello, "http:1", "http:9"), "9090", "8080")))
-	until(t, "the failure shows", func() bool {
-		c := conditions.Find(fake.status("hello").Conditions, "Deployed")
-		return c != nil && strings.Contains(c.Message, "no such image")
-	})
+	until(t, "the failed update shows", shows("hello", "had no effect"))
 
 	fake.remove("ns", "hello")
 	until(t, "hello is gone and other stays", func() bool {
-		host.mu.Lock()
-		defer host.mu.Unlock()
+		inv, _ := hosts.Inventory(host)
 		fake.mu.Lock()
 		defer fake.mu.Unlock()
-		return len(host.inv.Components) == 1 && len(host.inv.Providers) == 1 && len(fake.records) == 0
+		return len(inv.Components) == 1 && len(inv.Providers) == 1 && len(fake.records) == 0
 	})
 	for _, name := range []string{"hello-addr", "hello-defaults"} {
-		if _, err := host.configs.Get(ctx, name); err == nil {
-			t.Errorf("configuration %s is left", name)
+		if _, found, err := client.GetConfig(ctx, name); found || err != nil {
+			t.Errorf("configuration %s is left, or cannot be read: %v", name, err)
 		}
 	}
 }

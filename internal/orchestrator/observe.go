@@ -41,11 +41,20 @@ func (s *session) pause(d time.Duration) {
 // onGap freezes: what is known may be old. With the connection back, everything is looked at again before anything is
 // commanded.
 func (s *session) onGap(reason error) {
+	// What was decided before and not sent yet was decided on what is now in question.
+	for _, a := range s.apps {
+		a.cancel()
+	}
+	for _, r := range s.records {
+		r.cancel()
+	}
 	s.lost = !s.config.Control.Connected()
 	if s.lost {
 		s.log.Info("The connection to the lattice is lost; nothing is commanded until it is back", "reason", reason.Error())
 		return
 	}
+	s.bucketsLag = time.Now().Add(bucketLag)
+	s.after(bucketLag, s.markOld)
 	s.log.Info("Looking at the whole lattice again", "reason", reason.Error())
 	for _, h := range s.hosts {
 		h.seen(time.Now())
@@ -92,7 +101,8 @@ func (s *session) askAll(pings []lattice.HostPing) {
 	all.Wait()
 }
 
-// askHost reads one inventory. A host that answers pings only is left out: its first heartbeat brings it in.
+// askHost reads one inventory. A host that answers pings only is there, and what it runs is not known: as long as that is
+// so, no teardown is complete.
 func (s *session) askHost(p lattice.HostPing) {
 	for range askTries {
 		inv, err := s.config.Control.HostInventory(s.ctx, p.ID)
@@ -105,14 +115,18 @@ func (s *session) askHost(p lattice.HostPing) {
 		}
 		s.log.Info("A host does not tell what it runs", "host", p.ID, "reason", err.Error())
 	}
+	s.post(func() { s.refresh(p.ID) })
 }
 
 // setInventory takes over what a host says about itself.
 func (s *session) setInventory(host string, inv lattice.Inventory) {
 	clock := s.clock(host)
 	clock.seen(time.Now())
+	clock.told = clock.last
 	clock.version++
-	s.touch(s.seen.SetHost(scaler.HostFromInventory(host, inv)))
+	h := scaler.HostFromInventory(host, inv)
+	h.Draining = s.drainOf(inv.Labels) != nil
+	s.touch(s.seen.SetHost(h))
 	if g, was := s.ghosts[host]; was {
 		delete(s.ghosts, host)
 		s.log.Info("A host that was silent is back", "host", host, "silent", time.Since(g.since).Round(time.Second).String())
@@ -152,23 +166,41 @@ func (s *session) fetch(host string, clock *hostClock, rounds int) {
 			if clock.again {
 				s.refresh(host)
 			}
-			s.forgetUnknown(host)
 		})
 	})
 }
 
-// forgetUnknown drops the clock of a host that never told what it runs.
-func (s *session) forgetUnknown(host string) {
-	if c := s.hosts[host]; c != nil && s.seen.Host(host) == nil && !c.refreshing {
-		delete(s.hosts, host)
+// bucketLag is how long the watches of buckets may lag behind after a loss of the connection: a consumer whose server was
+// away misses its heartbeats, of 5 s, before it is made anew.
+const bucketLag = 10 * time.Second
+
+// bucketsKnown says whether what is not in the buckets, as they are seen, can be taken for gone.
+func (s *session) bucketsKnown() bool { return !time.Now().Before(s.bucketsLag) }
+
+// markOld marks whoever waits for something to be gone.
+func (s *session) markOld() {
+	for k, a := range s.apps {
+		if len(a.retired.Links)+len(a.retired.Configs) > 0 {
+			s.markApp(k)
+		}
 	}
+	s.markRecords()
+}
+
+// unsure says whether a host is there that has not told yet what it runs. If it never does, it is dropped as a silent one.
+func (s *session) unsure() bool {
+	for host := range s.hosts {
+		if s.seen.Host(host) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // touch marks whom an observation concerns.
 func (s *session) touch(c scaler.Change) {
 	if c.Placement {
-		s.markAll()
-		return
+		s.markUnsettled()
 	}
 	for _, id := range c.IDs {
 		s.markID(id)

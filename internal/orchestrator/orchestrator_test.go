@@ -13,8 +13,8 @@ import (
 
 func TestConverges(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
-		w.start(w.ctx, "NB", nil)
+		w.start("NA", nil)
+		w.start("NB", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		w.apply(w.yaml(hello))
@@ -28,7 +28,7 @@ func TestConverges(t *testing.T) {
 			"scale hello-http=2 ghcr.io/x/http:1 on NA", "scale hello-http=2 ghcr.io/x/http:1 on NB",
 		}
 		got := w.commands()
-		sortWithin(got, []int{2, 2, 1, 2})
+		sortWithin(got, []int{2, 2, 3}) // the link waits for its source to start, not for its target
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("commands (-want +got):\n%s", diff)
 		}
@@ -43,8 +43,8 @@ func TestConverges(t *testing.T) {
 // News cost a look at the applications they concern, and a heartbeat that says nothing new costs none.
 func TestCost(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
-		w.start(w.ctx, "NB", nil)
+		w.start("NA", nil)
+		w.start("NB", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		for _, name := range []string{"hello", "two", "three"} {
@@ -85,13 +85,13 @@ func sortWithin(list []string, sizes []int) {
 
 func TestHostDiesAndComesBackEmpty(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
+		w.start("NA", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		w.apply(w.yaml(hello))
 		w.pass(time.Second)
-		w.kill("NA")
-		w.start(w.ctx, "NC", nil)
+		w.Kill("NA")
+		w.start("NC", nil)
 		w.pass(time.Second)
 		// NC is known at once; NA's share moves when its heartbeats are overdue.
 		w.wantCounts(map[string]int{"hello-server": 1})
@@ -99,16 +99,16 @@ func TestHostDiesAndComesBackEmpty(t *testing.T) {
 		w.wantCounts(map[string]int{"hello-http": 4, "hello-server": 1})
 		w.wantPhase("hello", v1beta1.PhaseDeployed)
 		// The same host restarts: same id, nothing on it.
-		w.start(w.ctx, "NC", nil)
+		w.start("NC", nil)
 		w.pass(2 * time.Second)
 		w.wantCounts(map[string]int{"hello-http": 4, "hello-server": 1})
-		w.stop("NC")
+		w.Stop("NC")
 		w.pass(time.Second)
 		c := conditions.Find(w.app("hello").Status.Conditions, "Deployed")
 		if c.Reason != ReasonNoHosts {
 			t.Errorf("without hosts Deployed says %v", c)
 		}
-		w.start(w.ctx, "ND", nil)
+		w.start("ND", nil)
 		w.pass(2 * time.Second)
 		w.wantCounts(map[string]int{"hello-http": 4, "hello-server": 1})
 		w.quiet(5 * time.Minute)
@@ -117,7 +117,7 @@ func TestHostDiesAndComesBackEmpty(t *testing.T) {
 
 func TestUndeployByRecord(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
+		w.start("NA", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		app := w.yaml(hello)
@@ -135,16 +135,50 @@ func TestUndeployByRecord(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("commands (-want +got):\n%s", diff)
 		}
-		if len(w.records) != 0 || len(w.counts()) != 0 || len(w.links()) != 0 || len(w.configs) != 0 {
-			t.Errorf("left: records %v, running %v, links %v, configs %v", w.records, w.counts(), w.links(), w.configs)
+		if len(w.records) != 0 || len(w.counts()) != 0 || len(w.links()) != 0 || len(w.configs()) != 0 {
+			t.Errorf("left: records %v, running %v, links %v, configs %v", w.records, w.counts(), w.links(), w.configs())
 		}
 		w.quiet(time.Minute)
 	})
 }
 
+// TestTeardownAfterTheLastHost: the last host goes first, then the application: nothing waits for a host to come.
+func TestTeardownAfterTheLastHost(t *testing.T) {
+	for name, c := range map[string]struct {
+		leave func(*world)
+		// longest is how long its record stays: a host that may only be cut off is waited for.
+		longest time.Duration
+	}{
+		"said so":        {func(w *world) { w.Stop("NA") }, 5 * time.Second},
+		"without a word": {func(w *world) { w.Kill("NA"); w.pass(2 * time.Minute) }, ghostMemory + time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.start("NA", nil)
+				w.orchestrate()
+				w.pass(time.Second)
+				w.apply(w.yaml(hello))
+				w.pass(time.Second)
+				c.leave(w)
+				w.pass(time.Second)
+				w.remove("ns", "hello")
+				w.pass(5 * time.Second)
+				if len(w.links()) != 0 || len(w.configs()) != 0 {
+					t.Errorf("left: links %v, configs %v", w.links(), w.configs())
+				}
+				w.pass(c.longest)
+				if len(w.records) != 0 {
+					t.Errorf("left: records %v", w.records)
+				}
+				w.quiet(time.Minute)
+			})
+		})
+	}
+}
+
 func TestUndeployAndDeployByAnnotation(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
+		w.start("NA", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		app := w.yaml(hello)
@@ -155,8 +189,8 @@ func TestUndeployAndDeployByAnnotation(t *testing.T) {
 		w.pass(time.Second)
 		w.wantPhase("hello", v1beta1.PhaseUndeployed)
 		w.wantCounts(map[string]int{})
-		if len(w.records)+len(w.configs)+len(w.links()) != 0 {
-			t.Errorf("left: records %v, configs %v, links %v", w.records, w.configs, w.links())
+		if len(w.records)+len(w.configs())+len(w.links()) != 0 {
+			t.Errorf("left: records %v, configs %v, links %v", w.records, w.configs(), w.links())
 		}
 		w.quiet(time.Minute)
 		delete(app.Annotations, v1beta1.DeployedVersionAnnotation)
@@ -171,7 +205,7 @@ func TestUndeployAndDeployByAnnotation(t *testing.T) {
 func TestDeleteAndRecreate(t *testing.T) {
 	for _, gap := range []time.Duration{0, time.Millisecond, 7 * time.Millisecond, 200 * time.Millisecond, 310 * time.Millisecond, 320 * time.Millisecond, time.Second} {
 		inWorld(t, func(w *world) {
-			w.start(w.ctx, "NA", nil)
+			w.start("NA", nil)
 			w.orchestrate()
 			w.pass(time.Second)
 			w.apply(w.yaml(hello))
@@ -188,8 +222,8 @@ func TestDeleteAndRecreate(t *testing.T) {
 			if got := w.commands(); gap < deletePause && len(got) > 0 {
 				t.Errorf("delete directly followed by put restarted something: %q", got)
 			}
-			if len(w.records) != 0 || len(w.links()) != 1 || len(w.configs) != 2 {
-				t.Errorf("after a pause of %s: records %v, links %v, configs %v", gap, w.records, w.links(), w.configs)
+			if len(w.records) != 0 || len(w.links()) != 1 || len(w.configs()) != 2 {
+				t.Errorf("after a pause of %s: records %v, links %v, configs %v", gap, w.records, w.links(), w.configs())
 			}
 			w.quiet(time.Minute)
 		})
@@ -198,8 +232,8 @@ func TestDeleteAndRecreate(t *testing.T) {
 
 func TestFailingImageShowsTheHostsError(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
-		w.failing["ghcr.io/x/http:1"] = "failed to fetch component: no such image"
+		w.start("NA", nil)
+		w.failing.put("ghcr.io/x/http:1", "failed to fetch component: no such image")
 		w.orchestrate()
 		w.pass(time.Second)
 		w.apply(w.yaml(hello))
@@ -228,14 +262,12 @@ func TestFailingImageShowsTheHostsError(t *testing.T) {
 }
 
 func (w *world) mend(image string) {
-	w.bus.mu.Lock()
-	defer w.bus.mu.Unlock()
-	delete(w.failing, image)
+	w.failing.put(image, "")
 }
 
 func TestLinkConfigChangeIsDeleteAndPut(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
+		w.start("NA", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		w.apply(w.yaml(hello))
@@ -257,7 +289,7 @@ func TestLinkConfigChangeIsDeleteAndPut(t *testing.T) {
 
 func TestLostStoreStopsNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
+		w.start("NA", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		w.apply(w.yaml(hello))
@@ -277,7 +309,7 @@ func TestLostStoreStopsNothing(t *testing.T) {
 
 func TestUnknownStoreStopsNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
+		w.start("NA", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		w.apply(w.yaml(hello))
@@ -295,8 +327,8 @@ func TestUnknownStoreStopsNothing(t *testing.T) {
 
 func TestRestartOfTheOrchestratorSendsNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
-		w.start(w.ctx, "NB", nil)
+		w.start("NA", nil)
+		w.start("NB", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		w.apply(w.yaml(hello))
@@ -310,16 +342,16 @@ func TestRestartOfTheOrchestratorSendsNothing(t *testing.T) {
 
 func TestLostConnectionFreezes(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
+		w.start("NA", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		w.apply(w.yaml(hello))
 		w.pass(time.Second)
 		w.commands()
-		w.setDown(true)
+		w.disconnect()
 		w.pass(10 * time.Minute)
 		w.wantPhase("hello", v1beta1.PhaseDeployed)
-		w.setDown(false)
+		w.reconnect()
 		w.quiet(5 * time.Minute)
 		w.wantCounts(map[string]int{"hello-http": 4, "hello-server": 1})
 	})
@@ -327,7 +359,7 @@ func TestLostConnectionFreezes(t *testing.T) {
 
 func TestLostLeaseSendsNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.start(w.ctx, "NA", nil)
+		w.start("NA", nil)
 		w.orchestrate()
 		w.pass(time.Second)
 		w.held = false

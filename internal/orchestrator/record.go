@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -20,12 +21,17 @@ const (
 
 // statusState is what was written for one application, and when.
 type statusState struct {
+	// planned says that the outcome is one of the present edition.
 	planned  bool
 	writing  bool
 	sent     *v1beta1.ApplicationStatus
 	sentAt   time.Time
 	failures int
 	timer    *time.Timer
+	// version is the resourceVersion that our last write made, replaced are those that it and our writes before it took the
+	// place of: the next write need not wait until the watch brings what we wrote.
+	version  string
+	replaced []string
 }
 
 func (st *statusState) stop() {
@@ -57,6 +63,9 @@ func (s *session) statusSeen(a *appState) {
 
 // recordStatus writes the status if it changed: at once when a condition did, else at most once in statusPause.
 func (s *session) recordStatus(a *appState) {
+	if a.choosing {
+		return // nobody may take what runs of the version before for the one that is wanted now
+	}
 	a.status.planned = true
 	if a.status.writing {
 		return
@@ -72,6 +81,10 @@ func (s *session) recordStatus(a *appState) {
 	}
 	want := s.describe(a)
 	if sameStatus(want, known) {
+		if a.status.sent != nil {
+			// It may never come back: a store that was restored meanwhile does not have it.
+			a.status.timer = s.after(echoWait-now.Sub(a.status.sentAt)+time.Millisecond, func() { s.recordAgain(a) })
+		}
 		return
 	}
 	wait := time.Duration(0)
@@ -89,18 +102,25 @@ func (s *session) recordStatus(a *appState) {
 }
 
 func (s *session) recordAgain(a *appState) {
-	if s.apps[a.key] == a {
+	if s.apps[a.key] == a && a.status.planned {
 		s.recordStatus(a)
 	}
 }
 
 func (s *session) writeStatus(a *appState, want *v1beta1.ApplicationStatus) {
 	app := a.app.DeepCopy()
+	if slices.Contains(a.status.replaced, app.ResourceVersion) {
+		app.ResourceVersion = a.status.version
+	} else {
+		a.status.replaced = nil
+	}
+	replaced := app.ResourceVersion
 	before := app.Status
 	app.Status = *want
 	a.status.writing, a.status.sentAt = true, time.Now()
 	s.spawn(func() {
 		err := s.config.Applications.UpdateStatus(s.ctx, app)
+		s.meter.recorded(err)
 		s.post(func() {
 			a.status.writing = false
 			if err != nil {
@@ -109,25 +129,10 @@ func (s *session) writeStatus(a *appState, want *v1beta1.ApplicationStatus) {
 					"namespace", a.key.namespace, "name", a.key.name, "reason", err.Error())
 			} else {
 				a.status.failures, a.status.sent = 0, want
+				a.status.replaced, a.status.version = append(a.status.replaced, replaced), app.ResourceVersion
 				s.tell(a, &before, want)
 			}
 			s.recordAgain(a)
 		})
 	})
-}
-
-// tell makes Events of transitions, after they were recorded.
-func (s *session) tell(a *appState, before, now *v1beta1.ApplicationStatus) {
-	if s.config.Recorder == nil {
-		return
-	}
-	was, is := conditions.Find(before.Conditions, v1beta1.ConditionDeployed), conditions.Find(now.Conditions, v1beta1.ConditionDeployed)
-	if is == nil || was != nil && was.Reason == is.Reason && (was.Message == is.Message || is.Reason == ReasonProgressing) {
-		return
-	}
-	eventType := "Normal"
-	if now.Phase == v1beta1.PhaseFailed {
-		eventType = "Warning"
-	}
-	s.config.Recorder.Event(a.app, eventType, is.Reason, is.Message)
 }

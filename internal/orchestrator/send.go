@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
@@ -43,6 +44,17 @@ func (s *session) send(c scaler.Command) error {
 // isUnsupported recognises the answer of a host that has no such command.
 func isUnsupported(err error) bool {
 	return strings.Contains(err.Error(), lattice.MessageUnsupportedSubject)
+}
+
+// isAbsent recognises the answer of a host that does not run the component.
+func isAbsent(id string, err error) bool {
+	return strings.Contains(err.Error(), lattice.MessageComponentAbsent(id))
+}
+
+// outcomeUnknown says whether a command that failed may have been carried out, or may yet be.
+func outcomeUnknown(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
 }
 
 // slots bound the commands under way: for a host, for the lattice, and one at a time for the links of a source, because

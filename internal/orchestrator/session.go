@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// tickInterval is how often silence of hosts is looked at.
-	tickInterval = time.Second
+	// tickInterval is how often silence of hosts is looked at; firstTicks how often it is looked whether the time to act
+	// has come, which nobody tells.
+	tickInterval = 500 * time.Millisecond
+	firstTicks   = 50 * time.Millisecond
 	// settleBatch bounds the plans made before news are looked at again.
 	settleBatch = 256
 	inboxSize   = 4096
@@ -21,6 +23,7 @@ const (
 
 // session is one term of leadership. All its state belongs to the goroutine of run; others hand it closures.
 type session struct {
+	meter  *meter
 	config Config
 	log    logr.Logger
 	owner  *Orchestrator
@@ -29,30 +32,38 @@ type session struct {
 
 	seen  *scaler.Lattice
 	hosts map[string]*hostClock
+	// drains are pods, by their uid, whose hosts are about to end.
+	drains map[string]*drain
 	// ghosts are hosts that went silent: they may come back with what ran on them.
 	ghosts map[string]ghost
-	// departed are hosts that said goodbye while something is torn down.
-	departed map[string]bool
+	// departed is when hosts said goodbye, as long as something is torn down that they may have run.
+	departed map[string]time.Time
 	specs    bucket
 	confs    bucket
+	// bucketsLag is until when the watches of the two may be behind.
+	bucketsLag time.Time
 	// looking counts rounds of asking all hosts that are under way; nothing is commanded meanwhile.
 	looking int
 	looked  bool
 	lost    bool
 
 	apps map[appKey]*appState
-	// unread are those whose model is not known yet.
+	// unread are those whose model is not known yet, unsettled those that hosts concern which come or go.
 	unread    map[appKey]bool
+	unsettled map[appKey]bool
 	appsKnown bool
 	changed   changedApps
 	index     index
 
 	records      map[string]*record
 	recordsKnown bool
+	// vanished is who went last under a name.
+	vanished map[string]vanished
 	// left is what applications that are gone had, by UID, for their records.
 	left       map[string]leftover
 	recordSync map[string]bool
 	orphansAt  time.Time
+	shownAt    time.Time
 
 	items map[scaler.Item]*item
 	// owned are the items of each unit.
@@ -63,27 +74,34 @@ type session struct {
 }
 
 func newSession(o *Orchestrator) *session {
-	return &session{
+	s := &session{
 		config: o.config, owner: o, inbox: make(chan func(), inboxSize),
-		seen: scaler.NewLattice(), hosts: map[string]*hostClock{}, ghosts: map[string]ghost{}, departed: map[string]bool{},
-		apps: map[appKey]*appState{}, unread: map[appKey]bool{}, changed: changedApps{signal: make(chan struct{}, 1), keys: map[appKey]bool{}},
-		index: newIndex(), records: map[string]*record{}, left: map[string]leftover{}, items: map[scaler.Item]*item{}, owned: map[unitKey]map[scaler.Item]*item{},
+		seen: scaler.NewLattice(), hosts: map[string]*hostClock{}, drains: map[string]*drain{}, ghosts: map[string]ghost{}, departed: map[string]time.Time{},
+		apps: map[appKey]*appState{}, unread: map[appKey]bool{}, unsettled: map[appKey]bool{}, changed: changedApps{signal: make(chan struct{}, 1), keys: map[appKey]bool{}},
+		index: newIndex(), records: map[string]*record{}, vanished: map[string]vanished{}, left: map[string]leftover{}, items: map[scaler.Item]*item{}, owned: map[unitKey]map[scaler.Item]*item{},
 		slots: newSlots(o.config.PerHost, o.config.PerLattice),
 	}
+	o.config.Metrics.enter(s, o.config.Lattice)
+	return s
 }
 
 // run works until ctx ends, and returns when everything it started has ended.
 func (s *session) run(ctx context.Context) {
+	defer s.config.Metrics.leave(s)
 	ctx, cancel := context.WithCancel(ctx)
 	s.ctx = ctx
 	s.log = logr.FromContextOrDiscard(ctx).WithValues("lattice", s.config.Lattice)
 	feeds := s.subscribe()
 	s.log.Info("Looking after the lattice")
-	ticker := time.NewTicker(tickInterval)
+	ticker := time.NewTicker(firstTicks)
 	defer ticker.Stop()
-	for ctx.Err() == nil {
+	for begun := false; ctx.Err() == nil; {
 		s.wait(ticker.C)
 		s.settle()
+		if !begun && s.config.Lease.Valid() {
+			begun = true
+			ticker.Reset(tickInterval)
+		}
 	}
 	cancel()
 	for _, done := range feeds {
@@ -185,8 +203,13 @@ func (s *session) subscribe() []<-chan struct{} {
 		s.config.Teardowns.Watch(s.ctx, func(c TeardownChange) { s.post(func() { s.onTeardown(c) }) }))
 	s.config.Applications.Subscribe(s.ctx, func(namespace, name string) { s.changed.add(appKey{namespace, name}) })
 	s.changed.all()
-	if s.config.HostDeaths != nil {
-		s.config.HostDeaths.Watch(s.ctx, func(label, value string) { s.post(func() { s.onHostDeath(label, value) }) })
+	if s.config.HostEnds != nil {
+		s.config.HostEnds.Watch(s.ctx,
+			func(label, value string) { s.post(func() { s.onHostEnding(label, value) }) },
+			func(label, value string) { s.post(func() { s.onHostDeath(label, value) }) })
+	}
+	if s.config.Drains != nil {
+		s.spawn(s.serveDrains)
 	}
 	s.spawn(s.followEvents)
 	return feeds

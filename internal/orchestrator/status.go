@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/trellis-operator/trellis/api/oam/v1beta1"
 	"github.com/trellis-operator/trellis/internal/conditions"
@@ -85,7 +86,7 @@ func (s *session) judge(a *appState) verdict {
 	case len(s.hosts) == 0:
 		return verdict{phase: v1beta1.PhaseReconciling, reason: ReasonNoHosts,
 			message: "Lattice contains no hosts, deployment not started. Start a host in lattice " + s.config.Lattice + "."}
-	case len(out.Commands) == 0:
+	case len(out.Commands) == 0 && !(out.Replaced && len(out.Leaving) > 0): // a host that ends takes the rest along
 		return verdict{phase: v1beta1.PhaseFailed, reason: ReasonUnsatisfiable, message: summary(out)}
 	}
 	return verdict{phase: v1beta1.PhaseReconciling, reason: ReasonProgressing, message: summary(out)}
@@ -175,7 +176,7 @@ func (s *session) components(a *appState) []v1beta1.ComponentStatus {
 			Desired: number(c.Desired), Running: number(c.Running), HostCount: int32(len(c.Hosts)), Message: c.Message,
 		}
 		for _, h := range c.Hosts[:min(len(c.Hosts), hostsShown)] {
-			st.Hosts = append(st.Hosts, v1beta1.HostPlacement{HostID: h.Host, Name: h.Name, Instances: number(uint64(h.Instances))})
+			st.Hosts = append(st.Hosts, v1beta1.HostPlacement{HostID: h.Host, Name: h.Name, Instances: number(uint64(h.Instances)), PodUID: s.podOf(h.Host)})
 		}
 		if text := s.failureOf(a, c.ID); text != "" && !c.Ready {
 			st.Message = text
@@ -186,6 +187,19 @@ func (s *session) components(a *appState) []v1beta1.ComponentStatus {
 		out = append(out, st)
 	}
 	return out
+}
+
+// podOf is the identity of a host whose death would be told, empty for any other.
+func (s *session) podOf(host string) types.UID {
+	h := s.seen.Host(host)
+	if h == nil || s.config.HostEnds == nil {
+		return ""
+	}
+	value := h.Labels[s.config.IdentityLabel]
+	if alive, known := s.config.HostEnds.Alive(s.config.IdentityLabel, value); value == "" || !alive || !known {
+		return ""
+	}
+	return types.UID(value)
 }
 
 // failureOf is the failure of a component or provider on the first host that has one.

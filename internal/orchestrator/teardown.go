@@ -16,12 +16,26 @@ const undeployLag = time.Minute
 // restart.
 const deletePause = 300 * time.Millisecond
 
+// inheritedPause is how long a record of another term is kept: what its holder had sent before it was stopped may arrive.
+const inheritedPause = 15 * time.Second
+
 // record is a teardown record that is being worked off.
 type record struct {
 	id       string
 	teardown Teardown
 	since    time.Time
 	removing bool
+	// inherited: it is older than this session.
+	inherited bool
+	// batches under way, as those of an application.
+	batches map[*batch]bool
+}
+
+// cancel voids what was decided for the record.
+func (r *record) cancel() {
+	for b := range r.batches {
+		b.void.Store(true)
+	}
 }
 
 func (s *session) onTeardown(c TeardownChange) {
@@ -32,7 +46,7 @@ func (s *session) onTeardown(c TeardownChange) {
 	case lattice.ChangeSynced:
 		for id := range s.records {
 			if !s.recordSync[id] {
-				delete(s.records, id)
+				s.dropRecord(id)
 			}
 		}
 		s.recordSync = nil
@@ -43,14 +57,30 @@ func (s *session) onTeardown(c TeardownChange) {
 			s.recordSync[c.Name] = true
 		}
 		if s.records[c.Name] == nil {
-			s.records[c.Name] = &record{id: c.Name, since: time.Now()}
+			s.records[c.Name] = &record{id: c.Name, since: time.Now(), inherited: s.recordSync != nil, batches: map[*batch]bool{}}
 		}
 		s.records[c.Name].teardown = c.Value
 		s.markRecord(c.Name)
 	case lattice.ChangeDelete:
-		delete(s.records, c.Name)
+		s.dropRecord(c.Name)
 		s.reportOrphans()
 	}
+}
+
+// dropRecord forgets a record. Nothing more is ended in its name.
+func (s *session) dropRecord(id string) {
+	if r := s.records[id]; r != nil {
+		r.cancel()
+		delete(s.records, id)
+	}
+}
+
+// reconsiderRecords voids what was decided for records: an application changed, and may want some of it now.
+func (s *session) reconsiderRecords() {
+	for _, r := range s.records {
+		r.cancel()
+	}
+	s.markRecords()
 }
 
 // planRecord ends what a record lists, and removes the record when nothing of it is left or can still appear.
@@ -63,6 +93,10 @@ func (s *session) planRecord(r *record) {
 		s.after(wait, func() { s.markRecord(r.id) })
 		return
 	}
+	if wait := s.unexplained(r); wait > 0 {
+		s.after(wait, func() { s.markRecord(r.id) })
+		return
+	}
 	unit, now := unitKey{record: r.id}, time.Now()
 	t := s.complete(r.teardown)
 	commands, done := scaler.PlanTeardown(scaler.Teardown{
@@ -71,12 +105,14 @@ func (s *session) planRecord(r *record) {
 	s.satisfied(unit, commands, now)
 	send, wake := s.admit(unit, commands, now)
 	if len(send) > 0 {
-		s.start(&batch{session: s, unit: unit, commands: send}, func() {})
+		b := &batch{session: s, unit: unit, commands: send}
+		r.batches[b] = true
+		s.start(b, func() { delete(r.batches, b) })
 	}
 	if !wake.IsZero() {
 		s.after(time.Until(wake), func() { s.markRecord(r.id) })
 	}
-	if done && !r.removing && !s.haunted(t.Application) && !s.pendingElsewhere(t) && s.confirmed(r, now) {
+	if done && !r.removing && s.bucketsKnown() && !s.unsure() && !s.haunted(t.Application) && !s.pendingElsewhere(t) && s.confirmed(r, now) {
 		s.finish(r)
 	}
 }
@@ -96,6 +132,41 @@ func (s *session) stillDeployed(r *record) time.Duration {
 		}
 	}
 	return 0
+}
+
+// unexplainedPause is how long records wait for that of an application that went from under their name.
+const unexplainedPause = 15 * time.Second
+
+// vanished is an application that went.
+type vanished struct {
+	uid   string
+	since time.Time
+}
+
+// unexplained is how long to wait yet, because an application of the record's name went and has no record of that: what it
+// wanted is not the record's to end. Its record is on its way, or the store is lost, and this record with it.
+func (s *session) unexplained(r *record) time.Duration {
+	name := r.teardown.Application
+	gone, ok := s.vanished[name]
+	if !ok || len(s.index.names[name]) > 0 {
+		return 0
+	}
+	wait := unexplainedPause - time.Since(gone.since)
+	if wait <= 0 || s.explains(gone) {
+		delete(s.vanished, name)
+		return 0
+	}
+	return wait
+}
+
+// explains says whether there is a record of why an application went. An older one is of an earlier undeployment.
+func (s *session) explains(gone vanished) bool {
+	for _, r := range s.records {
+		if r.teardown.UID == gone.uid && gone.since.Sub(r.since) < undeployLag {
+			return true
+		}
+	}
+	return false
 }
 
 // pendingElsewhere says whether a command from before the record may still bring back what the record ends. What a live
@@ -125,12 +196,29 @@ func (s *session) confirmed(r *record, now time.Time) bool {
 	if now.Sub(r.since) > ghostMemory {
 		return true
 	}
+	if wait := inheritedPause - now.Sub(r.since); r.inherited && wait > 0 {
+		s.after(wait, func() { s.markRecord(r.id) })
+		return false
+	}
 	for _, host := range r.teardown.Hosts {
-		if s.seen.Host(host) == nil && !s.departed[host] {
+		if s.seen.Host(host) == nil && !s.gone(host, r.teardown.Pods[host]) {
 			return false
 		}
 	}
 	return true
+}
+
+// gone says whether a host that is not there certainly ended: it said goodbye, or its pod, where it had one of ours, is no
+// more.
+func (s *session) gone(host, pod string) bool {
+	if _, departed := s.departed[host]; departed {
+		return true
+	}
+	if pod == "" || s.config.HostEnds == nil {
+		return false
+	}
+	alive, known := s.config.HostEnds.Alive(s.config.IdentityLabel, pod)
+	return known && !alive
 }
 
 // finish removes a record whose work is done.
@@ -192,6 +280,11 @@ func (s *session) complete(t Teardown) Teardown {
 
 // forgetLeft drops what no record came for.
 func (s *session) forgetLeft(now time.Time) {
+	for name, gone := range s.vanished {
+		if now.Sub(gone.since) > unexplainedPause {
+			delete(s.vanished, name) // no record waits for it any more
+		}
+	}
 	for uid, l := range s.left {
 		if now.Sub(l.since) > ghostMemory && !s.hasRecord(uid) {
 			delete(s.left, uid)

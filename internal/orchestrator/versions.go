@@ -59,6 +59,7 @@ func (s *session) mayHaveHistory(app *v1beta1.Application, version string) bool 
 // readRevisions reads the stored versions beside the session.
 func (s *session) readRevisions(a *appState, version string, older bool) {
 	edition := a.edition
+	a.choosing = true
 	s.spawn(func() {
 		list, err := s.config.Revisions.List(s.ctx, a.key.namespace, a.key.name)
 		s.post(func() {
@@ -66,6 +67,7 @@ func (s *session) readRevisions(a *appState, version string, older bool) {
 				return
 			}
 			if err != nil {
+				a.choosing = false
 				a.versionError = fmt.Sprintf("the versions of the application cannot be read: %v", err)
 				s.markApp(a.key)
 				s.after(retryPause, func() { s.retryRevisions(a, edition) })
@@ -87,6 +89,7 @@ func (s *session) useRevisions(a *appState, list []v1beta1.ApplicationRevision, 
 	if older {
 		i := slices.IndexFunc(list, func(r v1beta1.ApplicationRevision) bool { return r.Version == version })
 		if i < 0 {
+			a.choosing = false
 			a.versionError = fmt.Sprintf("version %s is not known; choose one of %s", version, versionNames(list))
 			a.adopt()
 			s.markApp(a.key)

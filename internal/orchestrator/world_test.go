@@ -19,10 +19,16 @@ import (
 type world struct {
 	*testing.T
 	*bus
+	*line
 	*api
-	ctx context.Context
-	o   *Orchestrator
-	end func()
+	ctx    context.Context
+	deaths *fakeDeaths
+	o      *Orchestrator
+	// metrics are counted with by orchestrators that start from now on.
+	metrics *Metrics
+	// pods, if any, are those of the hosts.
+	pods *pods
+	end  func()
 }
 
 // inWorld runs a test in a bubble.
@@ -30,8 +36,9 @@ func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx := logr.NewContext(t.Context(), testr.NewWithOptions(t, testr.Options{Verbosity: 1}))
-		w := &world{T: t, bus: newBus(), api: newAPI(), ctx: ctx}
-		w.delay = 5 * time.Millisecond
+		b := newBus(1)
+		defer b.close()
+		w := &world{T: t, bus: b, line: newLine(b, 500*time.Millisecond), api: newAPI(), ctx: ctx, deaths: newFakeDeaths()}
 		test(w)
 		if w.end != nil {
 			w.end()
@@ -42,9 +49,13 @@ func inWorld(t *testing.T, test func(w *world)) {
 // orchestrate starts an orchestrator; w.end ends it.
 func (w *world) orchestrate() {
 	w.Helper()
-	o, err := New(Config{Lattice: "default", Control: w.bus, Applications: w.api, Revisions: fakeRevisions{w.api},
+	c := Config{Lattice: "default", Control: w.line, Applications: w.api, Revisions: fakeRevisions{w.api},
 		Teardowns: fakeTeardowns{w.api}, Lease: fakeLease{w.api}, Recorder: fakeRecorder{w.api},
-		IdentityLabel: "pod", Random: func() float64 { return 0.5 }})
+		IdentityLabel: "pod", HostEnds: w.deaths, Metrics: w.metrics, Random: func() float64 { return 0.5 }}
+	if w.pods != nil {
+		c.HostEnds, c.Drains = w.pods, w.pods
+	}
+	o, err := New(c)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -98,16 +109,23 @@ func (w *world) wantPhase(name string, phase v1beta1.ApplicationPhase) {
 	}
 }
 
+func (w *world) statusWrites() int {
+	w.api.mu.Lock()
+	defer w.api.mu.Unlock()
+	return w.writes
+}
+
 func (w *world) quiet(d time.Duration) {
 	w.Helper()
 	w.commands()
-	writes := w.writes
+	w.pass(2 * statusPause) // what is written at most once in a while may be due
+	writes := w.statusWrites()
 	w.pass(d)
 	if got := w.commands(); len(got) > 0 {
 		w.Errorf("a converged lattice got commands: %q", got)
 	}
-	if w.writes != writes {
-		w.Errorf("%d status writes although nothing changed", w.writes-writes)
+	if now := w.statusWrites(); now != writes {
+		w.Errorf("%d status writes although nothing changed", now-writes)
 	}
 }
 

@@ -73,9 +73,53 @@ type workload struct {
 	note  string
 	// pending counts places that must change before the workload is as wanted.
 	pending int
+	// drains are hosts that would be places if they were not about to end.
+	drains []string
 }
 
 func (w *workload) plan() {
+	if !w.asWanted() {
+		w.place()
+	}
+}
+
+// asWanted says whether the workload runs as wanted, by the hosts that run it alone, and then fills in its state. Most
+// plans are of applications of which nothing is missing, and a lattice may have thousands of hosts.
+func (w *workload) asWanted() bool {
+	if w.c.Scaler.Daemon {
+		return false // a host without it is one that lacks it
+	}
+	var seats []seat
+	for _, h := range w.seen.placesOf(w.c.ID) {
+		s := w.seat(h)
+		switch {
+		case s.now.Count == 0: // what has the id there is of the other kind
+		case h.Draining, s.foreign, !w.current(&s), !w.configured(&s):
+			return false
+		default:
+			seats = append(seats, s)
+		}
+	}
+	a := w.allocation(seats)
+	a.keep()
+	for i := range a.want {
+		if a.total(i) != a.want[i] {
+			return false
+		}
+	}
+	targets := a.targets()
+	for i := range seats {
+		if seats[i].count() != targets[i].count {
+			return false
+		}
+	}
+	w.count(seats, targets)
+	w.state.Ready = true
+	return true
+}
+
+// place decides what should run where, and commands it.
+func (w *workload) place() {
 	seats := w.seats()
 	targets := w.distribute(seats)
 	w.count(seats, targets)
@@ -87,8 +131,11 @@ func (w *workload) plan() {
 	// New before old: what is too much stays while something is missing. Hosts of a daemon do not stand in for each other.
 	hold := !w.c.Scaler.Daemon && (w.pending > 0 || len(w.needs) > 0)
 	for i := range seats {
-		if !acted[i] {
-			w.release(&seats[i], targets[i], hold)
+		switch s := &seats[i]; {
+		case s.host.Draining:
+			w.leaves(s)
+		case !acted[i]:
+			w.release(s, targets[i], hold)
 		}
 	}
 	w.state.Ready = w.pending == 0 && len(w.needs) == 0
@@ -126,28 +173,40 @@ func (w *workload) seats() []seat {
 	var out []seat
 	for _, id := range w.seen.order {
 		h := w.seen.hosts[id]
-		s := seat{host: h, now: instances(h, w.c.Kind)[w.c.ID]}
-		for i, sp := range w.c.Scaler.Spreads {
-			if sp.Matches(h.Labels) {
-				s.spreads = append(s.spreads, i)
-			}
-		}
-		s.foreign = s.now.Count > 0 && s.now.application() != w.want.Model.Name
-		if len(s.spreads) > 0 || s.now.Count > 0 {
+		if s := w.seat(h); len(s.spreads) > 0 || s.now.Count > 0 {
 			out = append(out, s)
+		}
+		if h.Draining {
+			w.drains = append(w.drains, id)
 		}
 	}
 	return out
 }
 
+func (w *workload) seat(h *Host) seat {
+	s := seat{host: h, now: instances(h, w.c.Kind)[w.c.ID]}
+	for i, sp := range w.c.Scaler.Spreads {
+		if sp.Matches(h.Labels) && !h.Draining {
+			s.spreads = append(s.spreads, i)
+		}
+	}
+	s.foreign = s.now.Count > 0 && s.now.Application() != w.want.Model.Name
+	return s
+}
+
 // count fills in what the status says.
 func (w *workload) count(seats []seat, targets []target) {
+	var leaving uint64
 	for i, s := range seats {
 		w.state.Desired += targets[i].count
 		if s.now.Count == 0 || w.taken(&s) {
 			continue
 		}
-		w.state.Running += s.count()
+		if s.host.Draining {
+			leaving += s.count()
+		} else {
+			w.state.Running += s.count()
+		}
 		w.state.Hosts = append(w.state.Hosts, Placement{Host: s.host.ID, Name: s.host.Name, Instances: s.now.Count})
 	}
 	if !w.c.Scaler.Daemon {
@@ -155,6 +214,10 @@ func (w *workload) count(seats []seat, targets []target) {
 		for _, sp := range w.c.Scaler.Spreads {
 			w.state.Desired += uint64(sp.Instances)
 		}
+	}
+	// What is about to end counts as long as it is not replaced.
+	if w.state.Running < w.state.Desired {
+		w.state.Running = min(w.state.Desired, w.state.Running+leaving)
 	}
 }
 
@@ -185,6 +248,22 @@ func (w *workload) configured(s *seat) bool {
 
 func (w *workload) annotate(t target) map[string]string {
 	return annotations(w.want.Model.Name, w.c.Scaler.ID, w.c.Scaler.Spreads[t.spread].Name)
+}
+
+// why says why something is placed where it is.
+func (w *workload) why(t target) string {
+	sp := w.c.Scaler.Spreads[t.spread]
+	hosts := "every host"
+	if len(sp.Requirements) > 0 {
+		hosts = "hosts with " + labels(sp)
+	}
+	if w.c.Scaler.Daemon {
+		return fmt.Sprintf("daemonscaler %s wants %d on %s", sp.Name, sp.Instances, hosts)
+	}
+	if len(sp.Requirements) == 0 {
+		hosts = "any host"
+	}
+	return fmt.Sprintf("spread %s wants %d on %s; the host with the fewest instances, then the least loaded, comes first", sp.Name, sp.Instances, hosts)
 }
 
 func (w *workload) need(format string, args ...any) {

@@ -54,7 +54,7 @@ func (w *workload) everywhere(seats []seat) []target {
 	}
 	for i, sp := range w.c.Scaler.Spreads {
 		if !matched[i] && sp.Instances > 0 {
-			w.need("Could not satisfy daemonscaler %s for %s, 0 eligible hosts found.%s", sp.Name, w.c.Image, hint(sp))
+			w.need("Could not satisfy daemonscaler %s for %s, 0 eligible hosts found.%s%s", sp.Name, w.c.Image, hint(sp), w.ending(sp))
 		}
 	}
 	return out
@@ -90,14 +90,27 @@ func (w *workload) allocation(seats []seat) *allocation {
 			a.left[i] = s.count()
 		}
 	}
-	slices.SortStableFunc(a.order, func(x, y int) int {
-		// A provider of someone else serves as well and cannot be stopped: it counts first.
-		if c := cmp.Compare(boolToInt(!seats[x].foreign), boolToInt(!seats[y].foreign)); c != 0 {
-			return c
-		}
-		return cmp.Compare(seats[x].host.load(), seats[y].host.load())
-	})
+	w.sort(a.order, seats)
 	return a
+}
+
+// sort orders seats by how soon they are taken. What it compares is looked up once for each: there may be thousands.
+func (w *workload) sort(order []int, seats []seat) {
+	type rank struct{ theirs, underway, load int }
+	ranks := make([]rank, len(seats))
+	for i := range seats {
+		s := &seats[i]
+		// A provider of someone else serves as well and cannot be stopped: it counts first.
+		ranks[i] = rank{theirs: boolToInt(!s.foreign), underway: boolToInt(!w.underway(s)), load: s.host.load()}
+	}
+	slices.SortStableFunc(order, func(x, y int) int {
+		a, b := ranks[x], ranks[y]
+		return cmp.Or(cmp.Compare(a.theirs, b.theirs), cmp.Compare(a.underway, b.underway), cmp.Compare(a.load, b.load))
+	})
+}
+
+func (w *workload) underway(s *seat) bool {
+	return w.want.Underway != nil && w.want.Underway(s.host.ID, w.c.ID)
 }
 
 func boolToInt(b bool) int {
@@ -118,7 +131,7 @@ func (w *workload) unsatisfied(sp manifest.Spread, got uint64) {
 	if w.c.Kind == manifest.KindProvider {
 		found, of = got, uint64(sp.Instances)
 	}
-	w.need("Could not satisfy spread %s for %s, %d/%d eligible hosts found.%s%s", sp.Name, w.c.Image, found, of, hint(sp), w.note)
+	w.need("Could not satisfy spread %s for %s, %d/%d eligible hosts found.%s%s%s", sp.Name, w.c.Image, found, of, hint(sp), w.note, w.ending(sp))
 }
 
 // hint says what would help.
@@ -126,10 +139,15 @@ func hint(sp manifest.Spread) string {
 	if len(sp.Requirements) == 0 {
 		return " Start a host in this lattice."
 	}
-	labels := make([]string, 0, len(sp.Requirements))
+	return fmt.Sprintf(" Start a host with labels %s, or change the requirements.", labels(sp))
+}
+
+// labels are those that a spread requires.
+func labels(sp manifest.Spread) string {
+	texts := make([]string, 0, len(sp.Requirements))
 	for k, v := range sp.Requirements {
-		labels = append(labels, k+"="+v)
+		texts = append(texts, k+"="+v)
 	}
-	slices.Sort(labels)
-	return fmt.Sprintf(" Start a host with labels %s, or change the requirements.", strings.Join(labels, ", "))
+	slices.Sort(texts)
+	return strings.Join(texts, ", ")
 }

@@ -15,6 +15,8 @@ type Host struct {
 	Providers  map[string]Instance
 	// NoUpdate: the host cannot change the image of a running component.
 	NoUpdate bool
+	// Draining: the host is about to end. It takes nothing new, and what it runs is replaced elsewhere first.
+	Draining bool
 }
 
 // Instance is a component or provider on one host.
@@ -33,8 +35,8 @@ func (i Instance) equal(o Instance) bool {
 	return i.Image == o.Image && i.Count == o.Count && i.Accepted == o.Accepted && maps.Equal(i.Annotations, o.Annotations)
 }
 
-// application that the instance runs for; empty when wadm's annotations do not say.
-func (i Instance) application() string {
+// Application that the instance runs for; empty when wadm's annotations do not say.
+func (i Instance) Application() string {
 	if i.Annotations[lattice.AnnotationManagedBy] != lattice.ManagedByWadm {
 		return ""
 	}

@@ -31,14 +31,14 @@ func (l *Lattice) indexInstance(h *Host, id string, i Instance) {
 		l.places[id] = at
 	}
 	at[h.ID] = h
-	l.count(i.application(), id, 1)
+	l.count(i.Application(), id, 1)
 }
 
 func (l *Lattice) unindexInstance(h *Host, id string, i Instance) {
 	if delete(l.places[id], h.ID); len(l.places[id]) == 0 {
 		delete(l.places, id)
 	}
-	l.count(i.application(), id, -1)
+	l.count(i.Application(), id, -1)
 }
 
 func (l *Lattice) count(application, id string, n int) {
@@ -151,6 +151,15 @@ func intersect(a, b []string) bool {
 
 // LinkSources returns the ids that have links.
 func (l *Lattice) LinkSources() []string { return slices.Sorted(maps.Keys(l.links)) }
+
+// HasConfig says whether a configuration is stored.
+func (l *Lattice) HasConfig(name string) bool {
+	_, ok := l.configs[name]
+	return ok
+}
+
+// HasLink says whether a link to the target is stored, whatever its interfaces and configurations.
+func (l *Lattice) HasLink(link lattice.Link) bool { return l.hasLink(link.Key(), link.Target) }
 
 // ConfigNames returns the names of all stored configurations.
 func (l *Lattice) ConfigNames() []string { return slices.Sorted(maps.Keys(l.configs)) }

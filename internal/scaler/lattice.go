@@ -46,7 +46,8 @@ func NewLattice() *Lattice {
 }
 
 // Change says what an observation changed: ids of components and providers, names of applications by annotation, and
-// whether placement in general is concerned (a host came, went, or has other labels).
+// whether placement is concerned (a host came, went, drains, or has other labels): then whoever lacks something or wants it on
+// every host, too.
 type Change struct {
 	IDs, Applications []string
 	Placement         bool
@@ -71,7 +72,7 @@ func (l *Lattice) SetHost(h Host) Change {
 		old = &Host{ID: h.ID}
 		c.Placement = true
 	}
-	c.Placement = c.Placement || !maps.Equal(old.Labels, h.Labels)
+	c.suit(old, h.Labels, h.Draining)
 	keepAccepted(old, &h)
 	c.diff(old.Components, h.Components)
 	c.diff(old.Providers, h.Providers)
@@ -138,8 +139,22 @@ func (l *Lattice) SetLabels(host string, labels map[string]string) Change {
 	if h == nil || maps.Equal(h.Labels, labels) {
 		return Change{}
 	}
+	var c Change
+	c.suit(h, labels, h.Draining)
 	h.Labels = labels
-	return Change{Placement: true}
+	return c
+}
+
+// SetDraining records that a host is about to end, or is not after all.
+func (l *Lattice) SetDraining(host string, draining bool) Change {
+	h := l.hosts[host]
+	if h == nil {
+		return Change{}
+	}
+	var c Change
+	c.suit(h, h.Labels, draining)
+	h.Draining = draining
+	return c
 }
 
 // MarkNoUpdate records that a host cannot change the image of a running component.
@@ -171,6 +186,19 @@ func keepAccepted(old, now *Host) {
 	}
 }
 
+// suit notes what makes a host another place: that concerns all that runs on it, and placement.
+func (c *Change) suit(h *Host, labels map[string]string, draining bool) {
+	if maps.Equal(h.Labels, labels) && h.Draining == draining {
+		return
+	}
+	c.Placement = true
+	for _, m := range []map[string]Instance{h.Components, h.Providers} {
+		for id, i := range m {
+			c.note(id, i, i)
+		}
+	}
+}
+
 func (c *Change) diff(old, now map[string]Instance) {
 	for id, o := range old {
 		if n := now[id]; !o.equal(n) {
@@ -186,7 +214,7 @@ func (c *Change) diff(old, now map[string]Instance) {
 
 func (c *Change) note(id string, old, now Instance) {
 	c.IDs = append(c.IDs, id)
-	for _, app := range []string{old.application(), now.application()} {
+	for _, app := range []string{old.Application(), now.Application()} {
 		if app != "" && !slices.Contains(c.Applications, app) {
 			c.Applications = append(c.Applications, app)
 		}

@@ -15,6 +15,11 @@ type Want struct {
 	Retired Retired
 	// Keep says which configurations someone else still needs; nil: none.
 	Keep func(config string) bool
+	// Underway says whether a host was told to run this and has not shown it yet; nil: none was. All else being equal it
+	// is chosen again, so that a plan does not change its mind before it took effect.
+	Underway func(host, id string) bool
+	// MayLeave says whether what is replaced may end on a host that drains; nil: nowhere yet.
+	MayLeave func(host string) bool
 }
 
 // Retired are links and configurations of earlier versions. What runs on hosts is known by its annotations.
@@ -32,8 +37,12 @@ type Outcome struct {
 	Configs    []ConfigState
 	// Retired is what of Want.Retired is still there.
 	Retired Retired
-	// Converged: the lattice is as wanted and nothing is left to remove.
+	// Converged: the lattice is as wanted and nothing is left to remove, but for what still runs on hosts that drain.
 	Converged bool
+	// Leaving are the hosts that drain and run something of the application still. Replaced: what they run is there
+	// elsewhere.
+	Leaving  []string
+	Replaced bool
 }
 
 // ComponentState is how far a component or provider is.
@@ -79,6 +88,8 @@ type planner struct {
 	out  Outcome
 	// ups are unsatisfied wishes, with or without a command for them.
 	ups int
+	// leaving ends what runs on hosts that drain.
+	leaving []Command
 }
 
 // Plan says what to do for one application. What satisfies the application is kept; only what is missing is placed; new
@@ -93,9 +104,15 @@ func Plan(want Want, seen *Lattice) Outcome {
 	// What earlier versions left is removed when this one is complete: a version that cannot start must not end the one
 	// that runs.
 	p.removeOld()
-	slices.SortStableFunc(p.out.Commands, func(a, b Command) int { return int(a.Stage) - int(b.Stage) })
+	p.sort()
 	p.out.Converged = p.ups == 0 && len(p.out.Commands) == 0 && len(p.out.Retired.Links)+len(p.out.Retired.Configs) == 0
+	p.leave()
 	return p.out
+}
+
+// sort orders commands by stage.
+func (p *planner) sort() {
+	slices.SortStableFunc(p.out.Commands, func(a, b Command) int { return int(a.Stage) - int(b.Stage) })
 }
 
 func (p *planner) command(c Command) { p.out.Commands = append(p.out.Commands, c) }

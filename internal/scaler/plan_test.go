@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/trellis-operator/trellis/internal/lattice"
 	"github.com/trellis-operator/trellis/internal/manifest"
 )
@@ -299,4 +301,41 @@ func randomModel(t *testing.T, random *rand.Rand) *manifest.Model {
 	}
 	return parse(t, fmt.Sprintf("{name: c, type: %s, properties: {image: i%d}, traits: [{type: %s, properties: {instances: %d, spread: [%s]}}]}",
 		kind, random.IntN(2), trait, random.IntN(9), strings.Join(spreads, ", ")))
+}
+
+// What is seen to be as wanted by the hosts that run it is so by all hosts too, with the same state, and the other way round.
+func TestPlan_AsWanted(t *testing.T) {
+	short := 0
+	for seed := range uint64(400) {
+		random := rand.New(rand.NewPCG(seed, 11))
+		l := newLab()
+		for i := range random.IntN(6) + 1 {
+			l.SetHost(host(fmt.Sprintf("N%d", i), "zone", fmt.Sprint(random.IntN(3)), "disk", fmt.Sprint(random.IntN(2))))
+		}
+		m := randomModel(t, random)
+		l.settle(t, Want{Model: m})
+		if random.IntN(3) == 0 {
+			m = randomModel(t, random) // then much is not as wanted
+		}
+		look := func() *workload {
+			c := m.Component("c")
+			return &workload{planner: &planner{want: Want{Model: m}, seen: l.Lattice}, c: c, state: ComponentState{Name: c.Name, ID: c.ID, Kind: c.Kind, Image: c.Image}}
+		}
+		byPlaces, byAll := look(), look()
+		asWanted := byPlaces.asWanted()
+		byAll.place()
+		if satisfied := byAll.state.Ready && len(byAll.out.Commands) == 0; asWanted != satisfied && !m.Component("c").Scaler.Daemon {
+			t.Fatalf("seed %d: as wanted by its places: %t, by all hosts: %t", seed, asWanted, satisfied)
+		}
+		if !asWanted {
+			continue
+		}
+		short++
+		if diff := cmp.Diff(byAll.state, byPlaces.state); diff != "" {
+			t.Fatalf("seed %d (-all hosts +places):\n%s", seed, diff)
+		}
+	}
+	if short < 100 {
+		t.Errorf("only %d of 400 were as wanted: the test says little", short)
+	}
 }

@@ -411,3 +411,67 @@ func TestPlan_UpdateWithoutGap(t *testing.T) {
 		t.Errorf("only %d of %d tried", tried, seeds)
 	}
 }
+
+// While hosts drain, nothing is begun on them, and a component that has other places never runs with less than wanted. In
+// the end nothing is left on them, unless there is no other place.
+func TestPlan_DrainWithoutGap(t *testing.T) {
+	const seeds = 500
+	emptied := 0
+	for seed := range uint64(seeds) {
+		c := chance{rand.New(rand.NewPCG(seed, 13))}
+		m := manifest.Parse("app", c.application("1"))
+		w := newWorld()
+		for i := range 2 + c.IntN(4) {
+			w.addHost(fmt.Sprintf("h%d", i), map[string]string{"zone": c.pick("a", "b")})
+		}
+		want := scaler.Want{Model: m, MayLeave: func(string) bool { return true }}
+		if out, _ := w.settle(t, want); !out.Converged {
+			continue
+		}
+		for id := range w.hosts {
+			w.hosts[id].draining = c.one(2)
+			w.show(id)
+		}
+		out := w.drain(t, want)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+		if out.Replaced && len(out.Leaving) == 0 {
+			emptied++
+		}
+	}
+	if emptied < seeds/4 {
+		t.Errorf("only %d of %d came to an end", emptied, seeds)
+	}
+}
+
+func (w *world) drain(t *testing.T, want scaler.Want) scaler.Outcome {
+	t.Helper()
+	for range 20 {
+		out := scaler.Plan(want, w.seen)
+		if len(out.Commands) == 0 {
+			if out.Replaced && len(out.Leaving) > 0 || !out.Replaced && !explained(out) {
+				t.Errorf("it does not go on: %+v", out)
+			}
+			return out
+		}
+		for _, command := range out.Commands {
+			h := w.seen.Host(command.Host)
+			if h != nil && h.Draining && (command.Verb == scaler.StartProvider || command.Count > 0 || !out.Replaced) {
+				t.Errorf("on a host that drains: %+v", command)
+			}
+			w.obey(t, command)
+			for _, x := range want.Model.Components {
+				var sum uint32
+				for _, n := range w.counts(x.ID) {
+					sum += n
+				}
+				if !x.Scaler.Daemon && sum < x.Scaler.Instances {
+					t.Errorf("%d of %s run after %+v, at least %d must", sum, x.ID, command, x.Scaler.Instances)
+				}
+			}
+		}
+	}
+	t.Fatal("no end of commands")
+	return scaler.Outcome{}
+}

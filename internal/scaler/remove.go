@@ -25,8 +25,12 @@ func (p *planner) removeOld() {
 		d.instance(id)
 		p.showOld(id, "is being removed")
 	}
+	// What is about to end on hosts that drain was not brought up to date, and uses what it was started with.
+	inUse := len(d.commands)+len(p.leaving) > 0
 	for _, name := range p.retiredConfigs() {
-		d.config(name, len(d.commands) > 0)
+		if !d.config(name, inUse) {
+			continue
+		}
 		p.out.Retired.Configs = append(p.out.Retired.Configs, name)
 		p.out.Configs = append(p.out.Configs, ConfigState{Name: name, Retired: true, Message: "is being removed"})
 	}
@@ -86,8 +90,8 @@ func (p *planner) showOld(id, message string) {
 	s := ComponentState{Name: id, ID: id, Kind: manifest.KindComponent, Message: id + " of an earlier version " + message}
 	for _, h := range p.seen.placesOf(id) {
 		i, ok := h.Components[id]
-		if !ok || i.application() != p.want.Model.Name {
-			if i, ok = h.Providers[id]; !ok || i.application() != p.want.Model.Name {
+		if !ok || i.Application() != p.want.Model.Name {
+			if i, ok = h.Providers[id]; !ok || i.Application() != p.want.Model.Name {
 				continue
 			}
 			s.Kind = manifest.KindProvider
@@ -129,14 +133,14 @@ func (d *demolition) link(key lattice.LinkKey, target string) bool {
 func (d *demolition) instance(id string) bool {
 	found := false
 	for _, h := range d.seen.placesOf(id) {
-		if i, ok := h.Components[id]; ok && i.application() == d.application {
+		if i, ok := h.Components[id]; ok && i.Application() == d.application {
 			found = true
 			d.commands = append(d.commands, Command{
 				Verb: Scale, Stage: StageDownComponents, Host: h.ID, ID: id, Image: i.Image,
 				Annotations: annotations(d.application, "", ""), Reason: d.reason + "component",
 			})
 		}
-		if i, ok := h.Providers[id]; ok && i.application() == d.application {
+		if i, ok := h.Providers[id]; ok && i.Application() == d.application {
 			found = true
 			d.commands = append(d.commands, Command{
 				Verb: StopProvider, Stage: StageDownProviders, Host: h.ID, ID: id, Reason: d.reason + "provider",
@@ -146,12 +150,13 @@ func (d *demolition) instance(id string) bool {
 	return found
 }
 
-// config deletes a stored configuration as soon as nothing uses it, and says whether there was one.
+// config deletes a stored configuration as soon as nothing uses it, and says whether there is something to do yet. One
+// that links of somebody else use is left to them.
 func (d *demolition) config(name string, inUse bool) bool {
-	if _, stored := d.seen.configs[name]; !stored {
+	if _, stored := d.seen.configs[name]; !stored || !inUse && d.seen.users[name] > 0 {
 		return false
 	}
-	if !inUse && d.seen.users[name] == 0 {
+	if !inUse {
 		d.commands = append(d.commands, Command{Verb: DeleteConfig, Stage: StageDownConfigs, ID: name, Reason: d.reason + "configuration"})
 	}
 	return true

@@ -37,7 +37,7 @@ func (w *workload) start(s *seat, t target) Command {
 	c := Command{
 		Verb: Scale, Stage: StageComponents, Host: s.host.ID, ID: w.c.ID, Image: w.c.Image, Count: uint32(t.count),
 		Config: w.c.Config, Annotations: w.annotate(t),
-		Reason: fmt.Sprintf("spread %s wants %d on this host", w.c.Scaler.Spreads[t.spread].Name, t.count),
+		Reason: w.why(t),
 	}
 	if w.c.Kind == manifest.KindProvider {
 		c.Verb, c.Stage, c.Count = StartProvider, StageProviders, 0

@@ -21,6 +21,9 @@ type Live interface {
 	WantsID(id string) bool
 	WantsLink(key lattice.LinkKey) bool
 	WantsConfig(name string) bool
+	// Settled says whether all that runs for a live application of that name was started for its present version; true
+	// when there is none. Until then something may use configurations that the application no longer wants.
+	Settled(name string) bool
 }
 
 // PlanTeardown says what to end for a record. Done: nothing of it is left. Only what runs in the name of the application
@@ -44,8 +47,9 @@ func PlanTeardown(t Teardown, live Live, seen *Lattice) (commands []Command, don
 			done = false
 		}
 	}
+	inUse := !done || !live.Settled(t.Application)
 	for _, name := range t.Configs {
-		if !live.WantsConfig(name) && d.config(name, !done) {
+		if !live.WantsConfig(name) && d.config(name, inUse) {
 			done = false
 		}
 	}
@@ -67,7 +71,7 @@ func Orphans(seen *Lattice, known func(application string) bool) []Orphan {
 		}
 		for id := range ids {
 			for _, h := range seen.placesOf(id) {
-				if h.Components[id].application() == application || h.Providers[id].application() == application {
+				if h.Components[id].Application() == application || h.Providers[id].Application() == application {
 					out = append(out, Orphan{Host: h.ID, ID: id, Application: application})
 				}
 			}

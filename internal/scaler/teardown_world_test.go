@@ -14,12 +14,15 @@ import (
 type live struct {
 	applications, ids, configs map[string]bool
 	links                      map[lattice.LinkKey]bool
+	unsettled                  bool
 }
 
 func (l live) HasApplication(name string) bool    { return l.applications[name] }
 func (l live) WantsID(id string) bool             { return l.ids[id] }
 func (l live) WantsLink(key lattice.LinkKey) bool { return l.links[key] }
 func (l live) WantsConfig(name string) bool       { return l.configs[name] }
+func (l live) Settled(string) bool                { return !l.unsettled }
+
 func (w *world) run(host, id string, a map[string]string) {
 	w.hosts[host].components[id] = &running{image: "x", code: "x", count: 1, annotations: a}
 	w.show(host)

@@ -26,6 +26,8 @@ type worldHost struct {
 	providers  map[string]*running
 	// noUpdate: an old host that does not know the update command.
 	noUpdate bool
+	// draining: it was said that the host is about to end.
+	draining bool
 }
 
 // running is a component or provider on a host. Hosts show image; code is what really runs.
@@ -77,7 +79,9 @@ func (w *world) inventory(id string) scaler.Host {
 		r := h.providers[p]
 		inv.Providers = append(inv.Providers, lattice.ProviderDescription{ID: p, ImageRef: r.image, Annotations: maps.Clone(r.annotations)})
 	}
-	return scaler.HostFromInventory(id, inv)
+	shown := scaler.HostFromInventory(id, inv)
+	shown.Draining = h.draining
+	return shown
 }
 
 // again observes everything anew, hosts in another order.

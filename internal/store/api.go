@@ -47,6 +47,12 @@ const (
 	codeStreamNameInUse    = 10058
 	codeConsumerNotFound   = 10014
 	codeMessageNotFoundAlt = 10057 // sequence not found
+
+	codeAccountFull = 10002
+	codeServerFull  = 10023
+	codeMemoryFull  = 10028
+	codeDiskFull    = 10047
+	codeStreamFull  = 10077 // a limit that somebody has set on the stream
 )
 
 func isCode(err error, codes ...int) bool {
@@ -73,6 +79,41 @@ type streamState struct {
 		FirstSeq uint64 `json:"first_seq"`
 		LastSeq  uint64 `json:"last_seq"`
 	} `json:"state"`
+	// Cluster is what the server that answered knows of the others that hold the stream.
+	Cluster struct {
+		Leader   string     `json:"leader"`       // empty while none is known: then any server answers
+		Since    *time.Time `json:"leader_since"` // when it was elected; not said by older servers
+		Replicas []struct {
+			// Active is the time since it was last heard from; 0 if it never was, or in this moment.
+			Active time.Duration `json:"active"`
+			// Current says that it has all that is committed. Of those that make up the majority one always has.
+			Current bool `json:"current"`
+		} `json:"replicas"`
+	} `json:"cluster"`
+	Now time.Time `json:"ts"` // by the clock of the server
+}
+
+// leaderTrust is how long a leader is believed without a sign of life from a majority. The others elect a new one after 4
+// seconds without a sign of its life at the earliest, while a deposed one goes on answering for up to 20.
+const leaderTrust = 3 * time.Second
+
+// leaderRest is how long a new leader is not believed: it answers before it has applied all that the one before it has
+// acknowledged.
+const leaderRest = time.Second
+
+// deposed says that who answered may not be the leader, or not any more, or not yet.
+func (s *streamState) deposed() bool {
+	if s.Config.Replicas <= 1 {
+		return false
+	}
+	heard := 1 // from itself
+	for _, r := range s.Cluster.Replicas {
+		if r.Active < leaderTrust && (r.Active > 0 || r.Current) {
+			heard++
+		}
+	}
+	young := s.Cluster.Since != nil && s.Now.Sub(*s.Cluster.Since) < leaderRest
+	return s.Cluster.Leader == "" || young || 2*heard <= s.Config.Replicas
 }
 
 func (a *api) info(ctx context.Context) (*streamState, error) {

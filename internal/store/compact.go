@@ -48,14 +48,17 @@ func (s *Store) compactOnce(ctx context.Context) error {
 	_, compacted := s.index.where()
 	revision := s.index.compactable(time.Now().Add(-s.cfg.History))
 	if revision <= compacted {
-		return nil
+		return s.keepReserve(ctx)
 	}
 	record, err := s.compact(ctx, revision)
+	if errors.Is(err, ErrFull) && s.giveReserve(ctx) {
+		record, err = s.compact(ctx, revision)
+	}
 	if err != nil {
 		return err
 	}
 	s.peers.wait(ctx, record, s.cfg.PurgeAfter)
-	return s.purge(ctx, record)
+	return errors.Join(s.purge(ctx, record), s.keepReserve(ctx))
 }
 
 // compact writes the compact record and returns its revision. Purging is the second step: see purge.

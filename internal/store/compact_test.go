@@ -123,8 +123,8 @@ func TestGapAcrossCompaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Stop()
-	p.refuse.Store(true)
-	p.cut()
+	p.Refuse.Store(true)
+	p.Cut()
 	eventually(t, "the connection is gone", func() bool { return !away.store.link.connected() })
 	remove(t, o, "deleted")
 	for range 2 {
@@ -132,7 +132,7 @@ func TestGapAcrossCompaction(t *testing.T) {
 		compaction(o.store)(context.Background(), t, last.ResourceVersion)
 	}
 	want := names(t, o)
-	p.restore()
+	p.Restore()
 	eventually(t, "the replica is back", func() bool { return away.store.Ready(context.Background()) == nil && away.store.link.connected() })
 	eventually(t, "the replica has the same objects", func() bool {
 		list := &example.PodList{}

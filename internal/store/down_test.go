@@ -11,13 +11,14 @@ import (
 	"k8s.io/apiserver/pkg/storage"
 
 	"github.com/trellis-operator/trellis/internal/natsd"
+	"github.com/trellis-operator/trellis/test/proxy"
 )
 
 // TestNATSDown: reads from the cache and open watches go on, the rest answers 503.
 func TestNATSDown(t *testing.T) {
 	server := natsd.Run(t, natsd.Options{})
-	p := newProxy(t, server.ClientURL())
-	ctx, c := newCachedOn(t, openStore(t, p.url(), func(c *Config) { c.Timeout = shortTimeout }))
+	p := proxy.New(t, server.ClientURL())
+	ctx, c := newCachedOn(t, openStore(t, p.URL(), func(c *Config) { c.Timeout = shortTimeout }))
 	created := mustCreate(t, c, "ns", "before")
 	if err := c.Get(ctx, "/pods/ns/before", storage.GetOptions{ResourceVersion: created.ResourceVersion}, &example.Pod{}); err != nil {
 		t.Fatal(err)
@@ -27,8 +28,8 @@ func TestNATSDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Stop()
-	p.refuse.Store(true)
-	p.cut()
+	p.Refuse.Store(true)
+	p.Cut()
 	eventually(t, "the connection is gone", func() bool { return !c.objects.store.link.connected() })
 
 	list := &example.PodList{}
@@ -50,7 +51,7 @@ func TestNATSDown(t *testing.T) {
 		t.Errorf("a bare list at revision 0 has %d objects: %v", len(list.Items), err)
 	}
 
-	p.restore()
+	p.Restore()
 	eventually(t, "writes work again", func() bool {
 		_, err := create(ctx, c, "ns", "after")
 		return err == nil
@@ -74,9 +75,9 @@ func TestNATSDown(t *testing.T) {
 // TestOpenWithoutNATS: a store opens while NATS is away, says so, and begins when it comes.
 func TestOpenWithoutNATS(t *testing.T) {
 	server := natsd.Run(t, natsd.Options{})
-	p := newProxy(t, server.ClientURL())
-	p.refuse.Store(true)
-	s, err := Open(t.Context(), Config{Conn: connect(t, p.url()), Cluster: testCluster, Memory: true, Timeout: shortTimeout})
+	p := proxy.New(t, server.ClientURL())
+	p.Refuse.Store(true)
+	s, err := Open(t.Context(), Config{Conn: connect(t, p.URL()), Cluster: testCluster, Memory: true, Timeout: shortTimeout})
 	if err != nil {
 		t.Fatalf("open without NATS: %v", err)
 	}
@@ -88,7 +89,7 @@ func TestOpenWithoutNATS(t *testing.T) {
 	checkUnavailable(t, o.Get(t.Context(), "/pods/ns/x", storage.GetOptions{}, &example.Pod{}))
 	_, err = create(t.Context(), o, "ns", "x")
 	checkUnavailable(t, err)
-	p.restore()
+	p.Restore()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := s.Ready(ctx); err != nil {

@@ -16,6 +16,9 @@ var (
 	// ErrUnknownOutcome says that a write was sent and neither its success nor its failure could be established. The API
 	// server answers 504.
 	ErrUnknownOutcome = errors.New("the outcome of the write is unknown")
+	// ErrFull says that NATS has reached the limit of what it may keep on disk. Nothing was written. The API server answers
+	// 507, and reads go on.
+	ErrFull = errors.New("the store is full")
 	// ErrStoreChanged says that the stream is not the one that was served before, or that it lost its end. Nothing is
 	// served until Accept.
 	ErrStoreChanged = errors.New("the store has changed")
@@ -49,15 +52,30 @@ func unavailable(why error) error {
 	return newStatus(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, cause)
 }
 
+// full names no time to try again either: somebody has to make room.
+func full(why error) error {
+	err := newStatus(http.StatusInsufficientStorage, "InsufficientStorage", fmt.Errorf(
+		"%w: NATS may keep no more on its disk (%w); raise max_file_store of NATS (chart value nats.jetstream.maxFile), on a larger disk if need be", ErrFull, why))
+	err.status.Details = nil
+	return err
+}
+
+// storeChanged names no time to try again: somebody has to decide first, and clients that wait would hide the reason.
 func storeChanged(why string) error {
 	err := newStatus(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable,
-		fmt.Errorf("%w: %s", ErrStoreChanged, why))
-	err.status.Details.Causes = []metav1.StatusCause{{Type: CauseStoreChanged, Message: why}}
+		fmt.Errorf("%s: %w: %s; bring that store back, or take the present one as the truth with `trellis store accept`",
+			CauseStoreChanged, ErrStoreChanged, why))
+	err.status.Details = &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: CauseStoreChanged, Message: why}}}
 	return err
 }
 
 // CauseStoreChanged is the type of the status cause in answers while the store has changed.
 const CauseStoreChanged metav1.CauseType = "StoreChanged"
+
+// errNotTaken is the reason of an unknown outcome while NATS answers: so it does without a majority, and when its disk
+// takes nothing.
+var errNotTaken = errors.New("NATS answers questions and does not store; if it stays so, too few of its servers are up, " +
+	"or its disk is full or broken: make room, then restart NATS, which stores nothing before that")
 
 func unknownOutcome(why error) error {
 	return newStatus(http.StatusGatewayTimeout, metav1.StatusReasonTimeout, fmt.Errorf("%w: %w", ErrUnknownOutcome, why))

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -18,6 +20,7 @@ import (
 	"k8s.io/apiserver/pkg/storage"
 
 	"github.com/trellis-operator/trellis/internal/natsd"
+	"github.com/trellis-operator/trellis/test/proxy"
 )
 
 const shortTimeout = 500 * time.Millisecond
@@ -35,10 +38,10 @@ func eventually(t testing.TB, what string, condition func() bool) {
 }
 
 // behindProxy opens a store through a proxy, with short timeouts.
-func behindProxy(t testing.TB, serverURL string) (*proxy, *objects) {
+func behindProxy(t testing.TB, serverURL string) (*proxy.Proxy, *objects) {
 	t.Helper()
-	p := newProxy(t, serverURL)
-	s := openStore(t, p.url(), func(c *Config) { c.Timeout = shortTimeout })
+	p := proxy.New(t, serverURL)
+	s := openStore(t, p.URL(), func(c *Config) { c.Timeout = shortTimeout })
 	return p, s.newObjects(podResource())
 }
 
@@ -68,7 +71,7 @@ func TestLostAcknowledgement(t *testing.T) {
 	p, o := behindProxy(t, server.ClientURL())
 	other := direct(t, server.ClientURL())
 
-	p.muteServer.Store(true)
+	p.MuteServer.Store(true)
 	type result struct {
 		pod *example.Pod
 		err error
@@ -82,8 +85,8 @@ func TestLostAcknowledgement(t *testing.T) {
 	eventually(t, "the write reaches the server", func() bool {
 		return other.Get(context.Background(), "/pods/ns/lost", storage.GetOptions{}, stored) == nil
 	})
-	p.cut()
-	p.restore()
+	p.Cut()
+	p.Restore()
 	got := <-done
 	if got.err != nil {
 		t.Fatalf("the write was stored, but its outcome is %v", got.err)
@@ -99,7 +102,7 @@ func TestLostPublish(t *testing.T) {
 	p, o := behindProxy(t, server.ClientURL())
 	other := direct(t, server.ClientURL())
 	lose := func(name string, meanwhile func()) error {
-		p.muteClient.Store(true)
+		p.MuteClient.Store(true)
 		before := o.store.cfg.Conn.Stats().OutBytes
 		done := make(chan error, 1)
 		go func() {
@@ -108,7 +111,7 @@ func TestLostPublish(t *testing.T) {
 		}()
 		eventually(t, "the write is sent", func() bool { return o.store.cfg.Conn.Stats().OutBytes > before+200 })
 		meanwhile()
-		time.AfterFunc(shortTimeout/2, func() { p.cut(); p.restore() })
+		time.AfterFunc(shortTimeout/2, func() { p.Cut(); p.Restore() })
 		return <-done
 	}
 
@@ -122,6 +125,61 @@ func TestLostPublish(t *testing.T) {
 	err = lose("settled", func() { mustCreate(t, other, "ns", "settled") })
 	if !storage.IsExist(err) {
 		t.Errorf("a lost write that another one overtook is %v", err)
+	}
+}
+
+// TestRefusal: a server of a replicated stream refuses a publish. It may be a deposed leader, while the real one stores
+// the publish; what is in the stream decides.
+func TestRefusal(t *testing.T) {
+	server := natsd.Run(t, natsd.Options{})
+	o := openStore(t, server.ClientURL(), func(c *Config) { c.Timeout = shortTimeout }).newObjects(podResource())
+	o.store.replicated.Store(true)
+	refusal := &nats.Msg{Data: []byte(`{"error":{"code":400,"err_code":10164,"description":"wrong last sequence"}}`)}
+	for name, test := range map[string]struct {
+		before []string // message ids of what is in the stream before the refusal is read
+		after  []string // and of what comes later
+		want   error
+	}{
+		"stored":                      {before: []string{"own"}},
+		"stored, and another upon it": {before: []string{"own", "other"}},
+		"stored later":                {after: []string{"own"}},
+		"overtaken":                   {before: []string{"other"}, want: errLostRace},
+		"overtaken later":             {after: []string{"other"}, want: errLostRace},
+		"nothing":                     {want: ErrUnknownOutcome},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := o.key(podKey(makePod("ns", name)), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := put{tail: k.tail, key: k.index, id: "own-" + name}
+			stored := func(ids []string) {
+				for _, id := range ids {
+					msg := &nats.Msg{Subject: o.store.head() + k.tail, Header: objectHeader(0, false, time.Time{})}
+					msg.Header.Set(nats.MsgIdHdr, id+"-"+name)
+					if err := o.store.cfg.Conn.PublishMsg(msg); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			stored(test.before)
+			time.AfterFunc(resolveFor/4, func() { stored(test.after) })
+			revision, err := o.store.acknowledged(t.Context(), p, refusal)
+			if !errors.Is(err, test.want) {
+				t.Fatalf("the outcome is %v, want %v", err, test.want)
+			}
+			if test.want != nil {
+				return
+			}
+			var found *version // the answer may come by the leader, before the index has the message
+			eventually(t, "the index has the write", func() bool {
+				found = o.store.index.find(k.index, func(v *version) bool { return v.id == p.id })
+				return found != nil
+			})
+			if found.seq != revision {
+				t.Errorf("the revision is %d, stored is %d", revision, found.seq)
+			}
+		})
 	}
 }
 
@@ -233,14 +291,14 @@ func checkDelivered(t *testing.T, o *objects, w watch.Interface, acknowledged []
 func TestNoLateWrites(t *testing.T) {
 	server := natsd.Run(t, natsd.Options{})
 	p, o := behindProxy(t, server.ClientURL())
-	p.refuse.Store(true)
-	p.cut()
+	p.Refuse.Store(true)
+	p.Cut()
 	eventually(t, "the connection is gone", func() bool { return !o.store.link.connected() })
 	for i := range 20 {
 		_, err := create(context.Background(), o, "ns", fmt.Sprint("late-", i))
 		checkUnavailable(t, err)
 	}
-	p.restore()
+	p.Restore()
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	eventually(t, "writes work again", func() bool {

@@ -52,7 +52,9 @@ func (s *Store) followOnce(ctx context.Context) error {
 		return err
 	}
 	position, _ := s.index.where()
-	if s.reread.Load() {
+	asked := s.rereads.Load()
+	other := s.rereading()
+	if other {
 		position = 0
 	}
 	state, err := s.begin(ctx, position)
@@ -76,11 +78,15 @@ func (s *Store) followOnce(ctx context.Context) error {
 	if err := s.consume(ctx, fresh, 1, state.State.LastSeq); err != nil {
 		return err
 	}
-	s.index.adopt(fresh, s.reread.Swap(false))
+	s.index.adopt(fresh, other)
+	s.reread.Store(asked)
 	s.markSynced()
 	position, _ = s.index.where()
 	return s.consume(ctx, s.index, position+1, 0)
 }
+
+// rereading says whether the index holds, for a while yet, what another stream had.
+func (s *Store) rereading() bool { return s.reread.Load() != s.rereads.Load() }
 
 func (s *Store) markSynced() {
 	select {
@@ -93,16 +99,16 @@ func (s *Store) markSynced() {
 // begin finds the stream, makes it when it never existed for this process, and checks that it is the right one.
 func (s *Store) begin(ctx context.Context, position uint64) (*streamState, error) {
 	state, err := s.api.info(ctx)
-	if isCode(err, codeStreamNotFound) && s.mark.id() == "" {
-		// A stream that vanishes while it is served is never made again: an empty one would look like a deletion of
-		// everything.
-		if err = s.create(ctx); err == nil {
-			state, err = s.api.info(ctx)
-		}
+	if isCode(err, codeStreamNotFound) {
+		state, err = s.beginMissing(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", s.cfg.Stream, err)
 	}
+	if state.deposed() {
+		return nil, errDeposed
+	}
+	s.replicated.Store(state.Config.Replicas > 1)
 	if err := checkFormat(state); err != nil {
 		return nil, err
 	}
@@ -112,10 +118,26 @@ func (s *Store) begin(ctx context.Context, position uint64) (*streamState, error
 	if err := s.checkEnd(ctx, state, position); err != nil {
 		return nil, err
 	}
-	if state.State.LastSeq > 0 {
+	if state.State.Messages > 0 {
 		return state, nil
 	}
-	if err := s.writeOrigin(ctx); err != nil {
+	if err := s.writeOrigin(ctx, state.State.LastSeq); err != nil {
+		return nil, err
+	}
+	return s.api.info(ctx)
+}
+
+// beginMissing makes the stream where none was ever served. One that vanishes while it is served is never made again: an
+// empty one would look like a deletion of everything.
+func (s *Store) beginMissing(ctx context.Context) (*streamState, error) {
+	create, err := s.mark.absent(time.Now(), s.cfg.Replicas)
+	if err != nil {
+		return nil, err
+	}
+	if !create {
+		return nil, errMissing
+	}
+	if err := s.create(ctx); err != nil {
 		return nil, err
 	}
 	return s.api.info(ctx)
@@ -124,6 +146,9 @@ func (s *Store) begin(ctx context.Context, position uint64) (*streamState, error
 // checkFormat refuses a stream whose layout this release does not know.
 func checkFormat(state *streamState) error {
 	text := state.Config.Metadata[metadataFormat]
+	if text == formatRestoring {
+		return errors.New("a restore into the stream is under way, or was interrupted: wait for it, or run `trellis restore --replace` again")
+	}
 	if format, err := strconv.Atoi(text); err != nil || format < 1 || format > formatVersion+1 {
 		return fmt.Errorf("the stream has format %q, this release knows %d and %d", text, formatVersion, formatVersion+1)
 	}
@@ -146,17 +171,11 @@ func (s *Store) checkEnd(ctx context.Context, state *streamState, position uint6
 
 // checkSame refuses a stream that has another message where the served one ended: its end was lost and written anew.
 func (s *Store) checkSame(ctx context.Context, position uint64) error {
-	found, err := s.api.at(ctx, position)
-	if err != nil || found == nil { // purged since: nothing to compare
-		return err
-	}
-	s.index.mu.RLock()
-	served := s.index.lastTime
-	s.index.mu.RUnlock()
-	if !found.time.Equal(served) {
+	same, err := s.sameAt(ctx, position)
+	if err == nil && !same {
 		return s.mark.fail(fmt.Sprintf("revision %d is not the one that was served", position))
 	}
-	return nil
+	return err
 }
 
 // duplicates is how long the server remembers message ids. Nothing is ever sent twice, so it only costs memory.
@@ -166,19 +185,8 @@ const duplicates = 10 * time.Second
 const identityLength = 16
 
 func (s *Store) create(ctx context.Context) error {
-	identity := rand.Text()[:identityLength]
-	storage := jetstream.FileStorage
-	if s.cfg.Memory {
-		storage = jetstream.MemoryStorage
-	}
-	_, err := s.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: s.cfg.Stream, Subjects: []string{head(s.cfg.Stream, identity) + ">"}, Storage: storage, Replicas: s.cfg.Replicas,
-		Description: "API objects of Trellis; the sequence is the resourceVersion",
-		// Nothing may leave the stream but by a compaction: no limits, and a full disk refuses the new.
-		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1,
-		AllowDirect: true, Duplicates: duplicates, DenyDelete: true,
-		Metadata: map[string]string{metadataIdentity: identity, metadataFormat: strconv.Itoa(formatVersion)},
-	})
+	identity := newIdentity()
+	_, err := s.js.CreateStream(ctx, s.cfg.stream(identity, s.mark.first(), strconv.Itoa(formatVersion)))
 	var failed *jetstream.APIError
 	if errors.As(err, &failed) && int(failed.ErrorCode) == codeStreamNameInUse {
 		return nil // another replica was faster
@@ -186,13 +194,37 @@ func (s *Store) create(ctx context.Context) error {
 	return err
 }
 
-// writeOrigin makes revision 1, so that no list is ever at revision 0.
-func (s *Store) writeOrigin(ctx context.Context) error {
-	body, err := json.Marshal(map[string]any{"format": formatVersion, "identity": s.mark.id()})
-	if err != nil {
+func newIdentity() string { return rand.Text()[:identityLength] }
+
+// stream is the configuration of the stream of an identity, whose first message gets a sequence.
+func (c *Config) stream(identity string, first uint64, format string) jetstream.StreamConfig {
+	storage := jetstream.FileStorage
+	if c.Memory {
+		storage = jetstream.MemoryStorage
+	}
+	return jetstream.StreamConfig{
+		Name: c.Stream, Subjects: []string{head(c.Stream, identity) + ">"}, Storage: storage, Replicas: c.Replicas, FirstSeq: first,
+		Description: "API objects of Trellis; the sequence is the resourceVersion",
+		// Nothing may leave the stream but by a compaction: no limits, and a full disk refuses the new.
+		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1,
+		AllowDirect: true, Duplicates: duplicates, DenyDelete: true,
+		Metadata: map[string]string{metadataIdentity: identity, metadataFormat: format},
+	}
+}
+
+// writeOrigin makes the first revision, so that no list is ever at revision 0. In a stream that follows another one, it
+// says that all before it is gone: a watch that begins there must not miss the difference in silence.
+func (s *Store) writeOrigin(ctx context.Context, last uint64) error {
+	first := put{tail: metaTail(metaOrigin)}
+	var body any = map[string]any{"format": formatVersion, "identity": s.mark.id()}
+	if last > 0 {
+		first.tail, body = metaTail(metaCompact), compactRecord{Format: formatVersion, Revision: last}
+	}
+	var err error
+	if first.body, err = json.Marshal(body); err != nil {
 		return err
 	}
-	_, err = s.send(ctx, put{tail: metaTail(metaOrigin), body: body})
+	_, err = s.send(ctx, first)
 	if errors.Is(err, errLostRace) {
 		return nil
 	}

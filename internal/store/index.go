@@ -66,6 +66,7 @@ type index struct {
 	lastTime  time.Time
 	compacted uint64
 	record    uint64 // sequence of the compact record that set compacted
+	reserveAt uint64 // sequence of the reserve
 	garbage   garbage
 	expiring  map[*history]time.Time
 	old       superseded
@@ -88,6 +89,7 @@ func (x *index) clear() {
 	x.keys = btree.New(32, func(a, b *history) bool { return a.key < b.key })
 	x.byKey = map[string]*history{}
 	x.log, x.position, x.compacted, x.record, x.old = nil, 0, 0, 0, superseded{}
+	x.reserveAt = 0
 	x.garbage = newGarbage()
 	x.expiring = map[*history]time.Time{}
 }
@@ -98,7 +100,7 @@ func (x *index) adopt(from *index, other bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.keys, x.byKey, x.log, x.garbage, x.expiring = from.keys, from.byKey, from.log, from.garbage, from.expiring
-	x.position, x.lastTime = from.position, from.lastTime
+	x.position, x.lastTime, x.reserveAt = from.position, from.lastTime, from.reserveAt
 	x.compacted, x.record, x.old, x.keepBytes = from.compacted, from.record, from.old, from.keepBytes
 	if other {
 		x.life++
@@ -119,6 +121,8 @@ func (x *index) apply(m incoming) {
 	case !ok:
 	case meta == metaCompact:
 		x.applyCompact(m)
+	case meta == metaReserve:
+		x.reserveAt = m.seq
 	case meta == "":
 		h := x.add(at, m)
 		if h.own {

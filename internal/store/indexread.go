@@ -39,6 +39,23 @@ func (x *index) find(key string, match func(*version) bool) *version {
 	return nil
 }
 
+// since returns the newest sequence of a key, 0 for none, and the sequence of the version after a revision that has a
+// message id, 0 when there is none.
+func (x *index) since(key string, revision uint64, id string) (newest, own uint64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	h := x.byKey[key]
+	if h == nil {
+		return 0, 0
+	}
+	for i := len(h.versions) - 1; i >= 0 && h.versions[i].seq > revision; i-- {
+		if h.versions[i].id == id {
+			own = h.versions[i].seq
+		}
+	}
+	return h.newest().seq, own
+}
+
 // alive tells one content of the index from the next, unrelated one.
 func (x *index) alive() int {
 	x.mu.RLock()
@@ -141,6 +158,13 @@ func (x *index) waker() <-chan struct{} {
 		x.wake = make(chan struct{})
 	}
 	return x.wake
+}
+
+// changed returns a channel that is closed at the next change.
+func (x *index) changed() <-chan struct{} {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.waker()
 }
 
 // reach waits until the index has a revision.

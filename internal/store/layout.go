@@ -17,6 +17,11 @@ const (
 	metaOrigin = "origin"
 	// metaCompact holds the revision up to which history was given up.
 	metaCompact = "compact"
+	// metaReserve holds nothing: it takes the room that a compaction needs when all else is full.
+	metaReserve = "reserve"
+
+	// formatRestoring stands in the place of the format's version while a restore fills the stream.
+	formatRestoring = "restoring"
 
 	// maxSubject keeps a publish inside the 4 KiB that nats-server allows for a protocol line.
 	maxSubject = 3000

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -77,6 +78,9 @@ func (s *Store) current(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, s.readFailed(ctx, err)
 	}
+	if state.deposed() {
+		return 0, unavailable(errDeposed)
+	}
 	if err := s.mark.check(state); err != nil {
 		return 0, err
 	}
@@ -88,7 +92,10 @@ func (s *Store) current(ctx context.Context) (uint64, error) {
 	return max(position, state.State.LastSeq), nil
 }
 
-var errSlow = errors.New("NATS takes too long")
+var (
+	errSlow    = errors.New("NATS takes too long")
+	errDeposed = fmt.Errorf("no server leads the stream, or since less than %s, or without having heard from a majority in the last %s", leaderRest, leaderTrust)
+)
 
 // readFailed keeps the caller's own cancellation apart from a store that does not answer.
 func (s *Store) readFailed(ctx context.Context, err error) error {

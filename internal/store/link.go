@@ -61,6 +61,18 @@ func (l *link) set(connected bool) {
 	}
 }
 
+// renew treats the connection as a new one: what follows the stream begins again, and checks it first.
+func (l *link) renew() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.epoch.Err() != nil {
+		return
+	}
+	l.lost()
+	l.right = make(chan struct{})
+	l.epoch, l.lost = context.WithCancel(context.Background())
+}
+
 // connected says whether the connection was there at the last event.
 func (l *link) connected() bool {
 	l.mu.Lock()

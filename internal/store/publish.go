@@ -24,12 +24,14 @@ type put struct {
 }
 
 const (
+	// resolveEvery is the time between two questions to the leader about a publish.
 	resolveEvery = 100 * time.Millisecond
-	resolveTries = 10
+	// resolveFor is how long a subject is looked at that does not change.
+	resolveFor = time.Second
 )
 
-// publish writes and returns the revision. Its errors are errLostRace, ErrUnavailable and ErrStoreChanged, when nothing
-// was written, and ErrUnknownOutcome.
+// publish writes and returns the revision. Its errors are errLostRace, ErrUnavailable, ErrFull and ErrStoreChanged, when
+// nothing was written, and ErrUnknownOutcome.
 func (s *Store) publish(ctx context.Context, p put) (uint64, error) {
 	bounded, cancel := context.WithTimeoutCause(ctx, s.cfg.Timeout, errSlow)
 	defer cancel()
@@ -98,33 +100,97 @@ func (s *Store) acknowledged(ctx context.Context, p put, reply *nats.Msg) (uint6
 	case ack.Error == nil:
 		return s.resolve(ctx, p, errors.New("the acknowledgement has no sequence"))
 	case isCode(ack.Error, codeWrongLast, codeWrongLastConstant):
-		return 0, errLostRace
+		return s.refused(ctx, p, ack.Error)
+	case isCode(ack.Error, codeAccountFull, codeServerFull, codeMemoryFull, codeDiskFull, codeStreamFull):
+		return 0, full(ack.Error)
 	default:
 		return 0, unavailable(ack.Error)
 	}
 }
 
-// resolve finds out what became of a publish whose acknowledgement did not come. It reads back through the leader and
-// never sends again. While the subject still ends with the expected message, the publish may be under way, so only
-// somebody's next message makes a failure certain; after a second of that, the outcome stays unknown.
+// refused decides about a publish that a server has refused because of its expectation. A deposed leader of a replicated
+// stream gets the publish too, and may refuse, on the strength of its old state, what the real one stores. So only a
+// message in the way is believed.
+func (s *Store) refused(ctx context.Context, p put, why error) (uint64, error) {
+	if !s.replicated.Load() || p.key == "" {
+		return 0, errLostRace
+	}
+	return s.resolve(ctx, p, why)
+}
+
+// resolve finds out what became of a publish whose acknowledgement did not come. It looks into the index, reads back
+// through the leader, and never sends again. While the subject still ends with the expected message, the publish may be
+// under way, so only somebody's next message makes a failure certain; after a second of that, the outcome stays unknown.
 func (s *Store) resolve(ctx context.Context, p put, why error) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.cfg.Timeout)
 	defer cancel()
-	for tries := resolveTries; tries > 0; {
-		seq, err := s.readBack(ctx, p)
-		if err == nil || errors.Is(err, errLostRace) {
-			return seq, err
-		}
-		if errors.Is(err, errStillExpected) {
-			tries--
+	search := search{store: s, put: p}
+	for {
+		changed := s.index.changed()
+		seq, err := search.look(ctx)
+		switch {
+		case err == nil:
+			return seq, nil
+		case errors.Is(err, errLostRace):
+			_ = s.link.wait(ctx) // whoever lost will want to read; if it can't, it will say so
+			return 0, err
+		case errors.Is(err, errStillExpected) && search.over():
+			if errors.Is(why, errSlow) {
+				why = errNotTaken
+			}
+			return 0, unknownOutcome(why)
 		}
 		select {
+		case <-changed:
 		case <-time.After(resolveEvery):
 		case <-ctx.Done():
 			return 0, unknownOutcome(why)
 		}
 	}
-	return 0, unknownOutcome(why)
+}
+
+// search is a resolve under way.
+type search struct {
+	store *Store
+	put   put
+	asked time.Time // when the leader was asked last
+	still time.Time // since when it says that nothing has changed
+}
+
+// look asks the index, and the leader now and then. Its answers are those of readBack.
+func (h *search) look(ctx context.Context) (uint64, error) {
+	seq, err := h.store.settled(h.put)
+	if !errors.Is(err, errStillExpected) || time.Since(h.asked) < resolveEvery {
+		return seq, err
+	}
+	h.asked = time.Now()
+	seq, err = h.store.readBack(ctx, h.put)
+	if !errors.Is(err, errStillExpected) {
+		h.still = time.Time{}
+	} else if h.still.IsZero() {
+		h.still = h.asked
+	}
+	return seq, err
+}
+
+// over says that the leader has seen no change for long enough.
+func (h *search) over() bool { return !h.still.IsZero() && time.Since(h.still) >= resolveFor }
+
+// settled is what the index knows of a publish: its sequence, errLostRace when somebody else's message follows the
+// expected one, or errStillExpected.
+func (s *Store) settled(p put) (uint64, error) {
+	if p.key == "" {
+		return 0, errStillExpected
+	}
+	newest, own := s.index.since(p.key, p.expect, p.id)
+	switch {
+	case own > 0:
+		return own, nil
+	case newest > p.expect:
+		return 0, errLostRace
+	default:
+		return 0, errStillExpected
+	}
 }
 
 var errStillExpected = errors.New("the subject has not changed")

@@ -86,8 +86,11 @@ func (o *objects) atRevision(ctx context.Context, wanted uint64) error {
 
 // body returns the stored bytes of a version, from memory or from the stream.
 func (s *Store) body(ctx context.Context, v *version) ([]byte, error) {
-	if v.body != nil || v.size == 0 {
-		return v.body, nil
+	if v.size == 0 {
+		return nil, nil
+	}
+	if v.body != nil {
+		return v.body.plain()
 	}
 	found, err := s.api.at(ctx, v.seq)
 	if err != nil {

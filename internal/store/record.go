@@ -29,7 +29,7 @@ type version struct {
 	expires time.Time
 	id      string // message id of the publish that wrote it
 	size    int
-	body    []byte // nil when it must be fetched from the stream (index.shed), and for objects of other clusters
+	body    packed // nil when it must be fetched from the stream (index.shed), and for objects of other clusters
 	broken  error  // why this version can't be read
 }
 
@@ -40,7 +40,7 @@ func (v *version) created() bool { return v.prev == 0 }
 
 // parseVersion reads headers and body of an object's message.
 func parseVersion(seq uint64, header nats.Header, body []byte) *version {
-	v := &version{seq: seq, deleted: header.Get(headerOp) == opDelete, id: header.Get(nats.MsgIdHdr), body: body, size: len(body)}
+	v := &version{seq: seq, deleted: header.Get(headerOp) == opDelete, id: header.Get(nats.MsgIdHdr), body: pack(body), size: len(body)}
 	format, err := strconv.Atoi(header.Get(headerFormat))
 	if err != nil || format < 1 || format > formatVersion+1 {
 		v.broken = fmt.Errorf("revision %d has format %q, this release reads %d and %d",

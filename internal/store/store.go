@@ -66,9 +66,12 @@ type Store struct {
 	mark    markKeeper
 	peers   *peers
 	synced  chan struct{} // closed when the index has been read once
-	reread  atomic.Bool   // asks follow to read another stream from its beginning
-	doubt   atomic.Bool   // asks follow to read the stream again because the index may have a gap
-	problem atomic.Pointer[error]
+	rereads atomic.Uint64 // how often follow was asked to read another stream from its beginning
+	reread  atomic.Uint64 // how many of these it has done
+	// replicated says that several servers hold the stream: then two may take themselves for its leader for a while.
+	replicated atomic.Bool
+	doubt      atomic.Bool // asks follow to read the stream again because the index may have a gap
+	problem    atomic.Pointer[error]
 
 	stop context.CancelFunc
 	done sync.WaitGroup

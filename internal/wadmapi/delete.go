@@ -54,10 +54,18 @@ func (s *Server) deleteAll(ctx context.Context, name string) (deleteReply, error
 	if err != nil {
 		return deleteReply{}, err
 	}
-	if err := s.config.Applications.DeleteApplication(ctx, s.config.Lattice, app); err != nil {
+	if err := s.remove(ctx, app); err != nil {
 		return deleteReply{}, err
 	}
 	return deleteReply{Result: resultDeleted, Message: fmt.Sprintf(textDeleted, name), Undeploy: true}, nil
+}
+
+// remove deletes an application with all its versions, unless others use what it runs.
+func (s *Server) remove(ctx context.Context, app *oam.Application) error {
+	if err := s.refuseUsed(ctx, app, nil); err != nil {
+		return err
+	}
+	return s.config.Applications.DeleteApplication(ctx, s.config.Lattice, app)
 }
 
 // deleteVersion deletes one version. Unlike in wadm, a version that does not exist tears nothing down.
@@ -70,7 +78,7 @@ func (s *Server) deleteVersion(ctx context.Context, name, version string) (delet
 		return deleteReply{Result: resultNoop, Message: fmt.Sprintf(textDeleteNoVersion, version)}, nil
 	}
 	if len(f.visible) == 1 {
-		if err := s.config.Applications.DeleteApplication(ctx, s.config.Lattice, f.app); err != nil {
+		if err := s.remove(ctx, f.app); err != nil {
 			return deleteReply{}, err
 		}
 		return deleteReply{Result: resultDeleted, Message: fmt.Sprintf(textDeletedLast, name), Undeploy: true}, nil
@@ -87,6 +95,9 @@ func (s *Server) hideVersion(ctx context.Context, f *family, name, version strin
 	wasDeployed := before.version == version
 	if wasDeployed {
 		if err := refusePinned(f.app); err != nil {
+			return deleteReply{}, err
+		}
+		if err := s.refuseUsed(ctx, f.app, nil); err != nil {
 			return deleteReply{}, err
 		}
 	}

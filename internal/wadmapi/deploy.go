@@ -55,8 +55,11 @@ func (s *Server) deployOnce(ctx context.Context, name string, version *string) (
 	if len(missing) > 0 {
 		return nil, text(textDeployShared, quoted(missing))
 	}
-	if err := s.change(ctx, f.app, func(app *oam.Application) { setDeployed(app, revision.Version) }); err != nil {
+	if err := s.refuseUsed(ctx, f.app, runningVersion(revision)); err != nil {
 		return nil, err
+	}
+	if err := s.change(ctx, f.app, func(app *oam.Application) { setDeployed(app, revision.Version) }); err != nil {
+		return nil, s.explainInvalid(ctx, name, &revision.Spec, err)
 	}
 	reply := deployReply{
 		Result: resultAcknowledged, Message: fmt.Sprintf(textDeployed, name, revision.Version), Name: name, Version: &revision.Version,
@@ -94,6 +97,9 @@ func (s *Server) undeployOnce(ctx context.Context, name string) (any, error) {
 	}
 	reply := deployReply{Result: resultAcknowledged, Message: fmt.Sprintf(textWasUndeployed, name), Name: name}
 	if deployed(app).version != "" {
+		if err := s.refuseUsed(ctx, app, nil); err != nil {
+			return nil, err
+		}
 		if err := s.change(ctx, app, setUndeployed); err != nil {
 			return nil, err
 		}

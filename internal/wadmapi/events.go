@@ -1,11 +1,9 @@
 package wadmapi
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"sync"
 
 	oam "github.com/trellis-operator/trellis/api/oam/v1beta1"
 )
@@ -69,63 +67,4 @@ func newUUID(random io.Reader) (string, error) {
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
-}
-
-// sentStatuses remembers the last status of each application, because one that says nothing new is not published.
-type sentStatuses struct {
-	mu   sync.Mutex
-	last map[string]string
-}
-
-func (s *sentStatuses) changed(name, status string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last[name] == status {
-		return false
-	}
-	s.last[name] = status
-	return true
-}
-
-// forget makes the next status count as new.
-func (s *sentStatuses) forget(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.last, name)
-}
-
-// PublishStatus publishes the status of an application of the lattice on `wadm.status.<lattice>.<name>`, if it differs
-// from the last one published here. gone says that the application was deleted. Call it for every change that the shared
-// informer reports, in one process of the installation (the holder of the lattice's lease); several do no harm but
-// repeat each other.
-func (s *Server) PublishStatus(ctx context.Context, app *oam.Application, gone bool) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	status := plainStatus(statusUndeployed, textIsUndeployed)
-	if !gone {
-		deployedSpec := &app.Spec
-		if v := deployed(app).version; v != "" && v != app.Status.Version {
-			f, err := s.withVersions(ctx, app)
-			if err != nil {
-				return fmt.Errorf("publish the status of %s: %w", app.Name, err)
-			}
-			deployedSpec = f.deployedSpec()
-		}
-		status = newStatus(app, deployedSpec, false)
-	}
-	data, err := encode(status)
-	if err != nil {
-		return fmt.Errorf("publish the status of %s: %w", app.Name, err)
-	}
-	if !s.sent.changed(app.Name, string(data)) {
-		return nil
-	}
-	if err := s.config.Conn.Publish(fmt.Sprintf(statusSubjectFormat, s.config.Lattice, app.Name), data); err != nil {
-		s.sent.forget(app.Name)
-		return fmt.Errorf("publish the status of %s: %w", app.Name, err)
-	}
-	if gone {
-		s.sent.forget(app.Name)
-	}
-	return nil
 }

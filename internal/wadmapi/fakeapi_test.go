@@ -21,7 +21,7 @@ type fakeAPI struct {
 	revision  int
 	apps      map[string]*oam.Application
 	revisions map[string][]oam.ApplicationRevision
-	// ulids are the versions to make up, in order.
+	// ulids are the versions to make up, in order; after them, some are made up.
 	ulids []string
 	home  string
 	// fail, when set, is asked before each call.
@@ -121,6 +121,9 @@ func (f *fakeAPI) store(old, app *oam.Application) *oam.Application {
 	case isExplicit:
 		app.Status.Version = explicit
 	case old == nil || !cmp.Equal(old.Spec, app.Spec):
+		if len(f.ulids) == 0 {
+			f.ulids = []string{fmt.Sprintf("01HW%022d", f.revision)}
+		}
 		app.Status.Version = f.ulids[0]
 		f.ulids = f.ulids[1:]
 	}

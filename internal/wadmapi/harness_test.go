@@ -56,10 +56,16 @@ func start(t *testing.T, api *fakeAPI) *wash {
 // serve runs one more server; it ends with the test.
 func (w *wash) serve(ctx context.Context, onState func(wadmapi.State)) *wadmapi.Server {
 	w.t.Helper()
+	return w.serveAs(ctx, "", onState)
+}
+
+// serveAs is serve with the subjects of an account beside the plain ones.
+func (w *wash) serveAs(ctx context.Context, account string, onState func(wadmapi.State)) *wadmapi.Server {
+	w.t.Helper()
 	conn := connect(w.t, w.url)
 	srv, err := wadmapi.New(wadmapi.Config{
 		Conn: conn, Lattice: "default", Version: "v0-test", Applications: w.api, Revisions: w.api, Homes: w.api,
-		OnState: onState, AskAgain: 50 * time.Millisecond,
+		Account: account, OnState: onState, AskAgain: 50 * time.Millisecond,
 	})
 	if err != nil {
 		w.t.Fatal(err)

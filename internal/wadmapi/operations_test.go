@@ -193,6 +193,7 @@ func TestRequests_Errors(t *testing.T) {
 		{"model.put.shop", "", "", "error", "Unsupported subject: wadm.api.default.model.put.shop"},
 		{"model.del", "", "", "error", "Unsupported subject: wadm.api.default.model.del"},
 		{"other.put", "", "", "error", "Unsupported subject: wadm.api.default.other.put"},
+		{"model", "", "", "error", "Invalid subject: Expected to find operation"},
 		{"model.get.a.b", "", "", "error", "Invalid subject: Found extra components of subject, ensure your manifest name consists of only alphanumeric characters, dashes, and underscores."},
 	} {
 		t.Run(c.tail+" "+c.body, func(t *testing.T) {
@@ -261,21 +262,6 @@ func TestLostRaces(t *testing.T) {
 	if a.Annotations["other"] != "0" || a.Annotations[oam.WashDeployedVersionAnnotation] != "v1" {
 		t.Errorf("annotations %v", a.Annotations)
 	}
-}
-
-func TestSharedComponents(t *testing.T) {
-	api := newFakeAPI()
-	w := start(t, api)
-	user := strings.Replace(app("user", "v1", "X"), `{"image":"X"}`, `{"application":{"name":"owner","component":"web"}}`, 1)
-	user = strings.Replace(user, `"traits":[{"type":"spreadscaler","properties":{"instances":1}}]`, `"traits":[]`, 1)
-	want(t, w.ask("model.put", "application/json", user),
-		map[string]any{"result": "created", "message": `Successfully put manifest user , but some shared components are not deployed: ["web"]`})
-	want(t, w.ask("model.deploy.user", "", ""),
-		reply("error", `Application contains shared components that are not deployed in other applications: ["web"]`))
-	w.ask("model.put", "application/json", strings.Replace(app("owner", "v1", "i"), `"description":"d"`, `"experimental.wasmcloud.dev/shared":"true"`, 1))
-	want(t, w.ask("model.deploy.user", "", ""), map[string]any{"result": "error"})
-	w.ask("model.deploy.owner", "", "")
-	want(t, w.ask("model.deploy.user", "", ""), map[string]any{"result": "acknowledged"})
 }
 
 // TestList_LargerThanAMessage drops details rather than not answering.

@@ -20,11 +20,7 @@ const maxAttempts = 5
 
 var nameForm = regexp.MustCompile(`^[-A-Za-z0-9_]+$`)
 
-func (s *Server) put(ctx context.Context, contentType string, data []byte) any {
-	in, err := manifest.DecodeWadm(contentType, data)
-	if err != nil {
-		return failure("put", fmt.Sprintf(textParsePut, err))
-	}
+func (s *Server) put(ctx context.Context, in *oam.Application) any {
 	if in.Annotations[oam.VersionAnnotation] == manifest.LatestVersion {
 		return failure("put", textLatest)
 	}
@@ -88,7 +84,7 @@ func (s *Server) putOnce(ctx context.Context, name string, in *oam.Application) 
 	}
 	stored, err := s.store(ctx, name, in, f)
 	if err != nil {
-		return nil, err
+		return nil, s.explainInvalid(ctx, name, &in.Spec, err)
 	}
 	return s.putAnswer(ctx, stored, f, missing)
 }

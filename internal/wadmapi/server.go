@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -14,10 +13,9 @@ import (
 )
 
 const (
-	// workers handle requests side by side. wadm handles one at a time; writes are compared and set, so order between
-	// clients does not matter.
-	workers = 8
-	// maxPending is how many requests may wait; beyond it NATS drops them and clients see a timeout.
+	// sideBySide is how many requests are handled at once. wadm handles one at a time.
+	sideBySide = 8
+	// maxPending is how many requests may wait; beyond it they are refused at once.
 	maxPending = 1024
 	// requestTimeout bounds one request: wash gives up after 10 s.
 	requestTimeout = 9 * time.Second
@@ -36,6 +34,9 @@ type Config struct {
 	Lattice string
 	// Prefix of the subjects. Default: wadm.api.
 	Prefix string
+	// Account, when set, is the token before the prefix of a second set of subjects, as a multitenant wadm has it: NATS
+	// puts it there when it imports the requests of that account.
+	Account string
 	// Version of Trellis, the value of the header of every reply. Required: an empty header would look like wadm's reply.
 	Version string
 
@@ -43,6 +44,9 @@ type Config struct {
 	Revisions    Revisions
 	Homes        Homes
 
+	// Prepare is called when no wadm serves the lattice any more, before the first request is answered; again, after a
+	// pause, when it fails. Optional.
+	Prepare func(ctx context.Context) error
 	// OnState is told about every change, from one goroutine. Optional.
 	OnState func(State)
 	// AskAgain is the pause between two questions whether wadm still runs. Default: 30 s.
@@ -63,6 +67,14 @@ type State struct {
 	Message string
 }
 
+// Wadm is the message while wadm serves the lattice, else empty.
+func (s State) Wadm() string {
+	if s.WadmRunning {
+		return s.Message
+	}
+	return ""
+}
+
 // Server answers wadm's API for one lattice.
 type Server struct {
 	config   Config
@@ -74,6 +86,9 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	if !nameForm.MatchString(c.Lattice) {
 		return nil, fmt.Errorf("serve wadm's API: %q is no name of a lattice; use ASCII letters, digits, - and _", c.Lattice)
+	}
+	if c.Account != "" && !nameForm.MatchString(c.Account) {
+		return nil, fmt.Errorf("serve wadm's API: %q is no account; use ASCII letters, digits, - and _", c.Account)
 	}
 	if c.Conn == nil || c.Applications == nil || c.Revisions == nil || c.Homes == nil || c.Version == "" {
 		return nil, errors.New("serve wadm's API: a connection, the three interfaces and a version are required")
@@ -93,43 +108,97 @@ func New(c Config) (*Server, error) {
 	if c.OnState == nil {
 		c.OnState = func(State) {}
 	}
-	return &Server{config: c, subjects: subjects{base: c.Prefix + "." + c.Lattice}, sent: sentStatuses{last: map[string]string{}}}, nil
+	if c.Prepare == nil {
+		c.Prepare = func(context.Context) error { return nil }
+	}
+	bases := []string{c.Prefix + "." + c.Lattice}
+	if c.Account != "" {
+		bases = append(bases, c.Account+"."+bases[0])
+	}
+	return &Server{config: c, subjects: subjects{bases}, sent: sentStatuses{last: map[string]string{}}}, nil
 }
 
-// Run waits until no wadm serves the lattice, then answers requests until ctx ends; requests that were accepted are
-// finished before it returns.
+// Run waits until no wadm serves the lattice, prepares, then answers requests until ctx ends; requests that were accepted
+// are finished before it returns.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.awaitTurn(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
-	msgs := make(chan *nats.Msg, maxPending)
-	sub, err := s.config.Conn.ChanQueueSubscribe(s.subjects.all(), queueGroup, msgs)
+	requests := newLanes(sideBySide, maxPending)
+	subs, err := s.subscribe(func(msg *nats.Msg) { s.accept(ctx, requests, msg) })
 	if err != nil {
-		return fmt.Errorf("serve wadm's API of lattice %s: %w", s.config.Lattice, err)
+		return errors.Join(fmt.Errorf("serve wadm's API of lattice %s: %w", s.config.Lattice, err), s.stop(subs))
 	}
 	s.confirm(ctx)
 	s.config.OnState(State{Lattice: s.config.Lattice, Serving: true, Message: "wash is answered from Kubernetes applications."})
-	var running sync.WaitGroup
-	for range workers {
-		running.Go(func() { s.work(ctx, msgs) })
-	}
 	<-ctx.Done()
-	err = sub.Unsubscribe()
-	running.Wait()
-	if err != nil && !s.config.Conn.IsClosed() {
+	err = s.stop(subs)
+	requests.wait()
+	if !s.config.Conn.IsConnected() {
+		return nil // nobody can be told anything
+	}
+	if err = errors.Join(err, s.flush(context.WithoutCancel(ctx))); err != nil {
 		return fmt.Errorf("stop serving wadm's API of lattice %s: %w", s.config.Lattice, err)
 	}
 	return nil
 }
 
+// subscription is one of the sets of subjects, and ended is closed when its last message was handed over.
+type subscription struct {
+	*nats.Subscription
+	ended chan struct{}
+}
+
+// subscribe takes part in the queue group for every set of subjects; accept is called by one goroutine of each.
+func (s *Server) subscribe(accept nats.MsgHandler) ([]subscription, error) {
+	var subs []subscription
+	for _, subject := range s.subjects.all() {
+		sub, err := s.config.Conn.QueueSubscribe(subject, queueGroup, accept)
+		if err != nil {
+			return subs, err
+		}
+		ended := make(chan struct{})
+		sub.SetClosedHandler(func(string) { close(ended) })
+		subs = append(subs, subscription{sub, ended})
+	}
+	return subs, nil
+}
+
+// stop asks NATS for no more requests, and returns when those that were on their way were accepted: other replicas get
+// what comes from now on, and no client waits for nothing.
+func (s *Server) stop(subs []subscription) error {
+	var errs []error
+	for _, sub := range subs {
+		if s.config.Conn.IsConnected() {
+			errs = append(errs, sub.Drain())
+		} else {
+			errs = append(errs, sub.Unsubscribe()) // there is no server to ask, and none that sends anything
+		}
+	}
+	limit := time.After(requestTimeout)
+	for _, sub := range subs {
+		select {
+		case <-sub.ended:
+		case <-limit:
+			errs = append(errs, fmt.Errorf("requests on %s were still coming", sub.Subject), sub.Unsubscribe())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // confirm waits until the server has the subscription. When it fails, the connection is down, and the subscription is
 // sent again with the next one: nothing is lost by going on.
 func (s *Server) confirm(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	if err := s.config.Conn.FlushWithContext(ctx); err != nil {
+	if err := s.flush(ctx); err != nil {
 		logr.FromContextOrDiscard(ctx).Info("The subscription to wadm's API is not confirmed yet", "reason", err.Error())
 	}
+}
+
+// flush waits until the server has all that was sent.
+func (s *Server) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return s.config.Conn.FlushWithContext(ctx)
 }
 
 func ignoreEnd(ctx context.Context, err error) error {
@@ -137,89 +206,4 @@ func ignoreEnd(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-// work handles requests until ctx ends and none waits any more.
-func (s *Server) work(ctx context.Context, msgs <-chan *nats.Msg) {
-	for {
-		select {
-		case msg := <-msgs:
-			s.serve(ctx, msg)
-		case <-ctx.Done():
-			select {
-			case msg := <-msgs:
-				s.serve(ctx, msg)
-				continue
-			default:
-				return
-			}
-		}
-	}
-}
-
-func (s *Server) serve(ctx context.Context, msg *nats.Msg) {
-	log := logr.FromContextOrDiscard(ctx).WithValues("subject", msg.Subject)
-	// A request that was accepted is finished although the process is about to end.
-	ctx, cancel := context.WithTimeout(logr.NewContext(context.WithoutCancel(ctx), log), requestTimeout)
-	defer cancel()
-	reply := s.answer(ctx, msg)
-	if msg.Reply == "" {
-		return
-	}
-	if err := s.respond(msg, reply); err != nil {
-		log.Error(err, "Could not answer a request of wadm's API")
-	}
-}
-
-func (s *Server) answer(ctx context.Context, msg *nats.Msg) any {
-	c, err := s.subjects.parse(msg.Subject)
-	if err != nil {
-		return failure("", err.Error())
-	}
-	switch c.operation {
-	case "put":
-		return s.put(ctx, msg.Header.Get(contentTypeHeader), msg.Data)
-	case "list":
-		return s.list(ctx, true)
-	case "get":
-		if c.name == "" {
-			return s.list(ctx, false)
-		}
-		return s.get(ctx, c.name, msg.Data)
-	case "versions":
-		return s.versions(ctx, c.name)
-	case "status":
-		return s.status(ctx, c.name)
-	case "del":
-		return s.delete(ctx, c.name, msg.Data)
-	case "deploy":
-		return s.deploy(ctx, c.name, msg.Data)
-	case "undeploy":
-		return s.undeploy(ctx, c.name, msg.Data)
-	default:
-		return failure(c.operation, textHistory)
-	}
-}
-
-func (s *Server) respond(msg *nats.Msg, reply any) error {
-	data, err := s.encode(reply)
-	if err != nil {
-		return err
-	}
-	out := nats.NewMsg(msg.Reply)
-	out.Header.Set(VersionHeader, s.config.Version)
-	out.Data = data
-	return msg.RespondMsg(out)
-}
-
-// encode writes a reply so that it fits into a message: a list loses details first, what is still too large is an error.
-func (s *Server) encode(reply any) ([]byte, error) {
-	limit := s.config.Conn.MaxPayload() - headerRoom
-	for _, attempt := range []any{reply, shorten(reply)} {
-		data, err := encode(attempt)
-		if err != nil || int64(len(data)) <= limit {
-			return data, err
-		}
-	}
-	return encode(failure("", "The answer is larger than the NATS server allows"))
 }

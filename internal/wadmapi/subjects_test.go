@@ -7,13 +7,13 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{"wadm.api.default.model.put", "wadm.api.default.model.get.a", "wadm.api.default.model.get.a.b", "", "x"} {
 		f.Add(s)
 	}
-	s := subjects{base: "wadm.api.default"}
+	s := subjects{[]string{"wadm.api.default"}}
 	f.Fuzz(func(t *testing.T, subject string) {
 		c, err := s.parse(subject)
 		if err != nil {
 			return
 		}
-		back := s.base + "." + category + "." + c.operation
+		back := s.bases[0] + "." + category + "." + c.operation
 		if c.name != "" {
 			back += "." + c.name
 		}

@@ -15,30 +15,41 @@ const (
 	// otherAnswers is how long others may take after a replica of ours has answered.
 	otherAnswers = 300 * time.Millisecond
 
+	// prepareAgain is the pause after preparations that failed.
+	prepareAgain = 2 * time.Second
+
 	statusHeader       = "Status"
 	statusNoResponders = "503"
 )
 
-// awaitTurn returns when nobody but Trellis answers for the lattice. Until then it reports WadmRunning: answering beside
-// wadm would give wash two answers, and two orchestrators would fight.
+// awaitTurn returns when nobody but Trellis answers for the lattice, and all is prepared. Until then it reports why not:
+// answering beside wadm would give wash two answers, and two orchestrators would fight.
 func (s *Server) awaitTurn(ctx context.Context) error {
-	reported := ""
+	state := State{Lattice: s.config.Lattice}
+	report := func(now State) {
+		if now != state {
+			state = now
+			s.config.OnState(state)
+		}
+	}
 	for {
+		pause := s.config.AskAgain
 		why, err := s.otherServer(ctx)
+		if err == nil && why == "" {
+			if err = s.config.Prepare(ctx); err == nil {
+				return nil
+			}
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
-			why = "Whether wadm still runs could not be asked: " + err.Error() + "."
+			report(State{Lattice: s.config.Lattice, Message: "The lattice is not served yet: " + err.Error()})
+			pause = min(pause, prepareAgain)
+		} else {
+			report(State{Lattice: s.config.Lattice, WadmRunning: true, Message: why})
 		}
-		if why == "" {
-			return nil
-		}
-		if why != reported {
-			reported = why
-			s.config.OnState(State{Lattice: s.config.Lattice, WadmRunning: true, Message: why})
-		}
-		timer := time.NewTimer(s.config.AskAgain)
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -48,17 +59,27 @@ func (s *Server) awaitTurn(ctx context.Context) error {
 	}
 }
 
-// otherServer asks for the list of applications and looks who answers. An empty result means: nobody, or only Trellis.
+// otherServer asks for the list of applications, on every set of subjects, and looks who answers. An empty result means:
+// nobody, or only Trellis.
 func (s *Server) otherServer(ctx context.Context) (why string, err error) {
+	for _, subject := range s.subjects.lists() {
+		if why, err = s.otherServerOn(ctx, subject); why != "" || err != nil {
+			return why, err
+		}
+	}
+	return "", nil
+}
+
+func (s *Server) otherServerOn(ctx context.Context, subject string) (why string, err error) {
 	conn := s.config.Conn
 	inbox := conn.NewRespInbox()
 	sub, err := conn.SubscribeSync(inbox)
 	if err != nil {
-		return "", fmt.Errorf("subscribe to the answer: %w", err)
+		return "", fmt.Errorf("find out whether wadm runs: subscribe to the answer: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is closed
-	if err := conn.PublishRequest(s.subjects.list(), inbox, nil); err != nil {
-		return "", fmt.Errorf("ask: %w", err)
+	if err := conn.PublishRequest(subject, inbox, nil); err != nil {
+		return "", fmt.Errorf("find out whether wadm runs: ask: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstAnswer)
 	defer cancel()
@@ -70,9 +91,9 @@ func (s *Server) otherServer(ctx context.Context) (why string, err error) {
 		case errors.Is(err, context.DeadlineExceeded) && answered:
 			return "", nil
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Sprintf("Something listens on %s and does not answer; if it is wadm, stop it.", s.subjects.list()), nil
+			return fmt.Sprintf("Something listens on %s and does not answer; if it is wadm, stop it.", subject), nil
 		case err != nil:
-			return "", fmt.Errorf("wait for the answer: %w", err)
+			return "", fmt.Errorf("find out whether wadm runs: wait for the answer: %w", err)
 		case msg.Header.Get(VersionHeader) == "":
 			return fmt.Sprintf("wadm still serves lattice %s; stop it, and Trellis takes over within %s.",
 				s.config.Lattice, s.config.AskAgain), nil
@@ -84,4 +105,20 @@ func (s *Server) otherServer(ctx context.Context) (why string, err error) {
 			defer stop()
 		}
 	}
+}
+
+// WhoAnswers says in a few words, to follow "the lattice is served", who answers wash there.
+func WhoAnswers(ctx context.Context, conn *nats.Conn, lattice string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	msg, err := conn.RequestWithContext(ctx, subjects{[]string{DefaultPrefix + "." + lattice}}.lists()[0], nil)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return "by nobody: no replica of Trellis answers, and no wadm", nil
+	case err != nil:
+		return "", fmt.Errorf("ask who serves lattice %s: %w", lattice, err)
+	case msg.Header.Get(VersionHeader) == "":
+		return "by wadm: stop it, and Trellis takes over", nil
+	}
+	return "by Trellis " + msg.Header.Get(VersionHeader), nil
 }

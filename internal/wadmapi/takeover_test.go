@@ -1,7 +1,11 @@
 package wadmapi_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +52,81 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("after wadm ended: %+v", s)
 	}
 	w.ask("model.list", "", "")
+}
+
+// TestPrepare: nothing is prepared while wadm runs, and nothing answered before all is prepared, however often it fails.
+func TestPrepare(t *testing.T) {
+	url := natsd.Run(t, natsd.Options{}).ClientURL()
+	w := &wash{t: t, conn: connect(t, url), url: url, api: newFakeAPI()}
+	old := connect(t, url)
+	asked := make(chan struct{}, 100)
+	if _, err := old.QueueSubscribe("wadm.api.>", "wadm_server", func(m *nats.Msg) { _ = m.Respond([]byte("[]")); asked <- struct{}{} }); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var gone atomic.Bool
+	tries := make(chan struct{}, 100)
+	states := make(chan wadmapi.State, 8)
+	srv, err := wadmapi.New(wadmapi.Config{
+		Conn: connect(t, url), Lattice: "default", Version: "v0-test", Applications: w.api, Revisions: w.api, Homes: w.api,
+		OnState: func(s wadmapi.State) { states <- s }, AskAgain: 20 * time.Millisecond,
+		Prepare: func(context.Context) error {
+			if !gone.Load() {
+				t.Error("something is prepared while wadm runs")
+			}
+			if len(tries) == 2 {
+				return nil
+			}
+			tries <- struct{}{}
+			return errors.New("not yet")
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- srv.Run(ctx) }()
+	if s := next(t, states); !s.WadmRunning {
+		t.Errorf("while wadm runs: %+v", s)
+	}
+	for range 3 {
+		<-asked
+	}
+	gone.Store(true)
+	old.Close()
+	if s := next(t, states); s.Serving || s.WadmRunning || s.Message != "The lattice is not served yet: not yet" {
+		t.Errorf("while preparations fail: %+v", s)
+	}
+	if s := next(t, states); !s.Serving || len(tries) != 2 {
+		t.Errorf("after %d failures: %+v", len(tries), s)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWhoAnswers: nobody, wadm, Trellis.
+func TestWhoAnswers(t *testing.T) {
+	w := start(t, newFakeAPI())
+	old := connect(t, w.url)
+	if _, err := old.QueueSubscribe("wadm.api.old.>", "wadm_server", func(m *nats.Msg) { _ = m.Respond([]byte("[]")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for lattice, want := range map[string]string{
+		"default": "by Trellis v0-test", "old": "by wadm: stop it, and Trellis takes over",
+		"none": "by nobody: no replica of Trellis answers, and no wadm",
+	} {
+		if got, err := wadmapi.WhoAnswers(t.Context(), w.conn, lattice); err != nil || got != want {
+			t.Errorf("lattice %s is served %q, %v; want %q", lattice, got, err, want)
+		}
+	}
 }
 
 // TestReplicas: a second process sees that the first one is Trellis, serves too, and only one of them answers.
@@ -133,9 +212,60 @@ func TestPublishStatus(t *testing.T) {
 	}
 }
 
+// TestFollowStatus: the replica that acts next repeats nothing that was published before, and says what is new.
+func TestFollowStatus(t *testing.T) {
+	api := newFakeAPI()
+	w := start(t, api)
+	heard, err := w.conn.SubscribeSync("wadm.status.default.shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := wadmapi.New(wadmapi.Config{
+		Conn: connect(t, w.url), Lattice: "default", Version: "v0-test", Applications: api, Revisions: api, Homes: api,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan string, 8)
+	if err := other.FollowStatus(t.Context(), func(name string) bool { seen <- name; return true }); err != nil {
+		t.Fatal(err)
+	}
+	w.ask("model.put", "application/json", app("shop", "v1", "i:1"))
+	w.ask("model.deploy.shop", "", "")
+	publish := func(s *wadmapi.Server) {
+		t.Helper()
+		if err := s.PublishStatus(t.Context(), api.get("shop"), false); err != nil {
+			t.Fatal(err)
+		}
+		<-seen
+		if err := w.conn.Publish("wadm.status.default.probe", nil); err != nil {
+			t.Fatal(err)
+		}
+		<-seen // messages are heard in turn: the follower is done with the one before
+	}
+	publish(w.srv)
+	if err := other.PublishStatus(t.Context(), api.get("shop"), false); err != nil {
+		t.Fatal(err)
+	}
+	w.ask("model.undeploy.shop", "", "")
+	publish(other)
+	for _, kind := range []string{"reconciling", "undeployed"} {
+		msg, err := heard.NextMsg(5 * time.Second)
+		if err != nil || !strings.Contains(string(msg.Data), kind) {
+			t.Errorf("heard %v, %v; want %s", msg, err, kind)
+		}
+	}
+	if n, _, _ := heard.Pending(); n != 0 {
+		t.Errorf("%d messages too many", n)
+	}
+}
+
 func TestNew_Errors(t *testing.T) {
 	if _, err := wadmapi.New(wadmapi.Config{Lattice: "a.b"}); err == nil {
 		t.Error("a lattice name with a dot was accepted")
+	}
+	if _, err := wadmapi.New(wadmapi.Config{Lattice: "a", Account: "A.>"}); err == nil {
+		t.Error("an account of two tokens was accepted")
 	}
 	if _, err := wadmapi.New(wadmapi.Config{Lattice: "a"}); err == nil {
 		t.Error("a server without connection was accepted")

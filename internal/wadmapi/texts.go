@@ -39,6 +39,7 @@ const (
 	textDeployed        = "Successfully deployed application %s %s"
 	textDeployNoVersion = "Application with the name '%s' does not have a version '%s' to deploy"
 	textDeployShared    = "Application contains shared components that are not deployed in other applications: %s"
+	textIDTaken         = "Component identifier '%s' is already deployed in a different application '%s'."
 	textDeployNotify    = "Error notifying processors of newly deployed manifest. This is likely a transient error, so please retry the request"
 	textUndeployed      = "Successfully undeployed application %s"
 	textWasUndeployed   = "Application %s was already undeployed"
@@ -49,7 +50,10 @@ const (
 const (
 	textPinned = "Application %s is deployed by Kubernetes: its annotation %s is %q. " +
 		"To let wash deploy it, remove the annotation: kubectl annotate application %s -n %s %s-"
+	textUsed         = "Application %s shares components that other deployed applications use: %s. Undeploy them first"
 	textOtherLattice = "The manifest names lattice %s by its label %s but was put to lattice %s"
 	textBusy         = "Application %s was changed by others at the same time, or its name is taken in the home namespace by an application of another lattice; please retry the request"
+	textOverload     = "Too many requests wait for Trellis; please retry the request"
+	textTooLarge     = "The answer is larger than the NATS server allows"
 	textComma        = "Version %s of application %s cannot be deleted alone because its name contains a comma; delete the application instead"
 )

@@ -18,11 +18,11 @@ type component struct {
 	limits      map[string]string
 	config      []string
 	max         uint32
-	code        Component
+	code        *heldCode
 	permits     chan struct{}
 }
 
-func newComponent(code Component, command lattice.ScaleComponent) *component {
+func newComponent(code *heldCode, command lattice.ScaleComponent) *component {
 	return &component{
 		ref: command.ComponentRef, annotations: orEmpty(command.Annotations), limits: command.Limits,
 		config: slices.Clone(command.Config), max: command.Count, code: code,
@@ -41,6 +41,17 @@ func (h *Host) component(id string) *component {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.components[id]
+}
+
+// use returns a component for a request, or nil; what it runs stays until the request says code.done.
+func (h *Host) use(id string) *component {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.components[id]
+	if c != nil {
+		c.code.use()
+	}
+	return c
 }
 
 // scaleComponent answers at once; what came of it is told by an event.
@@ -123,7 +134,7 @@ func (h *Host) start(ctx context.Context, command lattice.ScaleComponent) error 
 	return nil
 }
 
-func (h *Host) load(ctx context.Context, ref string) (Component, error) {
+func (h *Host) load(ctx context.Context, ref string) (*heldCode, error) {
 	bytes, err := h.fetch.get(ctx, ref)
 	if err != nil {
 		return nil, wrap("failed to fetch component", err)
@@ -134,7 +145,7 @@ func (h *Host) load(ctx context.Context, ref string) (Component, error) {
 		return nil, wrap("failed to initialize component", err)
 	}
 	h.log.V(1).Info("A component was loaded", "image", ref, "bytes", len(bytes), "took", time.Since(began).String())
-	return code, nil
+	return hold(code), nil
 }
 
 // record writes the specification of a first start: the reference is kept for good, links stay as they are.

@@ -16,7 +16,7 @@ func (h *Host) putConfig(ctx context.Context, name string, body []byte) (lattice
 	}
 	ctx, cancel := context.WithTimeout(ctx, kvTimeout)
 	defer cancel()
-	if _, err := h.data.configs.Put(ctx, name, body); err != nil {
+	if err := h.data.in(ctx, h.data.configs, func() error { _, err := h.data.configs.Put(ctx, name, body); return err }); err != nil {
 		h.log.Error(err, "A configuration could not be stored", "config", name)
 		return refused(lattice.MessageConfigNotStored)
 	}
@@ -27,7 +27,7 @@ func (h *Host) putConfig(ctx context.Context, name string, body []byte) (lattice
 func (h *Host) getConfig(ctx context.Context, name string, _ []byte) (lattice.Reply, bool) {
 	ctx, cancel := context.WithTimeout(ctx, kvTimeout)
 	defer cancel()
-	entry, err := h.data.configs.Get(ctx, name)
+	entry, err := h.data.config(ctx, name)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return accepted(lattice.MessageConfigNotFound)
 	}
@@ -45,7 +45,7 @@ func (h *Host) getConfig(ctx context.Context, name string, _ []byte) (lattice.Re
 func (h *Host) deleteConfig(ctx context.Context, name string, _ []byte) (lattice.Reply, bool) {
 	ctx, cancel := context.WithTimeout(ctx, kvTimeout)
 	defer cancel()
-	if err := h.data.configs.Purge(ctx, name); err != nil {
+	if err := h.data.in(ctx, h.data.configs, func() error { return h.data.configs.Purge(ctx, name) }); err != nil {
 		h.log.Error(err, "A configuration could not be deleted", "config", name)
 		return refused(lattice.MessageConfigNotDeleted)
 	}

@@ -43,7 +43,26 @@ func (h *Host) subscribe(ctx context.Context) ([]*nats.Subscription, error) {
 		}
 		made = append(made, s)
 	}
-	return made, h.control.Flush()
+	s, err := h.followDrains()
+	if err != nil {
+		return nil, err
+	}
+	return append(made, s), h.control.Flush()
+}
+
+// followDrains hears what the pod of this host asks the operator: that it is about to end. The host needs no answer, and
+// asks its clients to connect elsewhere from then on.
+func (h *Host) followDrains() (*nats.Subscription, error) {
+	subject, err := lattice.DrainSubject(h.config.Lattice)
+	if err != nil {
+		return nil, err
+	}
+	return h.control.Subscribe(subject, func(m *nats.Msg) {
+		asked, err := lattice.Decode[lattice.DrainRequest](m.Data)
+		if err == nil && asked.PodUID == h.copyLabels()[lattice.LabelPodUID] && !h.draining.Swap(true) {
+			h.log.Info("The host is about to end")
+		}
+	})
 }
 
 // receive handles a message in a goroutine of its own, except that commands which change one component are queued here,

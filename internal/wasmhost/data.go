@@ -25,10 +25,14 @@ const (
 type latticeData struct {
 	log     logr.Logger
 	conn    *nats.Conn
+	js      jetstream.JetStream
 	specs   jetstream.KeyValue
 	configs jetstream.KeyValue
 	// changed is told of every new revision of a component's or provider's specification.
 	changed func(id string, spec lattice.ComponentSpec)
+	// check is how often the host looks whether the buckets are still those that it follows.
+	check     time.Duration
+	followers []*follower
 
 	mu     sync.Mutex
 	links  map[string][]lattice.Link
@@ -50,7 +54,7 @@ func openData(ctx context.Context, conn *nats.Conn, name, domain string, log log
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	d := &latticeData{
-		log: log, conn: conn, changed: func(string, lattice.ComponentSpec) {},
+		log: log, conn: conn, js: js, changed: func(string, lattice.ComponentSpec) {},
 		links: map[string][]lattice.Link{}, claims: map[string]lattice.Claims{}, named: map[string]namedConfig{},
 	}
 	for _, b := range []struct {

@@ -29,7 +29,7 @@ func (d *latticeData) missing(ctx context.Context, names []string) ([]string, er
 	defer cancel()
 	var absent []string
 	for _, name := range names {
-		entry, err := d.configs.Get(ctx, name)
+		entry, err := d.config(ctx, name)
 		switch {
 		case err == nil:
 			d.applyConfig(entry)
@@ -40,6 +40,12 @@ func (d *latticeData) missing(ctx context.Context, names []string) ([]string, er
 		}
 	}
 	return absent, nil
+}
+
+// config is the entry of a named configuration.
+func (d *latticeData) config(ctx context.Context, name string) (entry jetstream.KeyValueEntry, err error) {
+	err = d.in(ctx, d.configs, func() error { entry, err = d.configs.Get(ctx, name); return err })
+	return entry, err
 }
 
 // demand is missing for workloads: any absent name is an error.
@@ -77,7 +83,7 @@ func (d *latticeData) update(ctx context.Context, id string, change func(spec *l
 		if err != nil {
 			return spec, err
 		}
-		_, err = d.specs.Update(ctx, key, body, revision)
+		err = d.in(ctx, d.specs, func() error { _, err := d.specs.Update(ctx, key, body, revision); return err })
 		if err == nil {
 			d.setLinks(id, spec.Links)
 			return spec, nil
@@ -89,7 +95,8 @@ func (d *latticeData) update(ctx context.Context, id string, change func(spec *l
 }
 
 func (d *latticeData) spec(ctx context.Context, key string) (spec lattice.ComponentSpec, revision uint64, err error) {
-	entry, err := d.specs.Get(ctx, key)
+	var entry jetstream.KeyValueEntry
+	err = d.in(ctx, d.specs, func() error { entry, err = d.specs.Get(ctx, key); return err })
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return lattice.ComponentSpec{Links: []lattice.Link{}}, 0, nil
 	}

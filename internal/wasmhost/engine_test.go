@@ -3,7 +3,12 @@
 package wasmhost_test
 
 import (
+	"strings"
 	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/trellis-operator/trellis/internal/lattice"
 	"github.com/trellis-operator/trellis/internal/wasmhost"
@@ -26,4 +31,25 @@ func TestHello(t *testing.T) {
 		_, body := get(t, url)
 		return body == "Guten Tag\n"
 	})
+}
+
+// A client of gRPC speaks HTTP/2 without TLS, and gets the trailers that the component sends.
+func TestGRPC(t *testing.T) {
+	runtime, err := engine.New(engine.Options{CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, func(c *wasmhost.Config) { c.Engine = runtime })
+	url := w.serve("grpc", "../../test/fixtures/components/grpc.wasm", 4, nil)
+	conn, err := grpc.NewClient(strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, words := range []string{"", "hello", strings.Repeat("long ", 100_000)} {
+		var answer wrapperspb.StringValue
+		if err := conn.Invoke(t.Context(), "/test.Echo/Say", wrapperspb.String(words), &answer); err != nil || answer.Value != words {
+			t.Errorf("%d letters came back as %d, %v", len(words), len(answer.Value), err)
+		}
+	}
 }

@@ -20,9 +20,14 @@ func (d *latticeData) start(ctx context.Context) error {
 		kv    jetstream.KeyValue
 		apply func(jetstream.KeyValueEntry)
 	}{{d.specs, d.applySpec}, {d.configs, d.applyConfig}} {
-		f := &follower{kv: b.kv, apply: b.apply, connected: d.conn.StatusChanged(nats.CONNECTED)}
+		d.followers = append(d.followers, &follower{
+			kv: b.kv, apply: b.apply, connected: d.conn.StatusChanged(nats.CONNECTED),
+			data: d, check: d.check, anew: make(chan struct{}, 1),
+		})
+	}
+	for _, f := range d.followers {
 		if err := f.begin(ctx); err != nil {
-			return fmt.Errorf("watch the bucket %s: %w", b.kv.Bucket(), err)
+			return fmt.Errorf("watch the bucket %s: %w", f.kv.Bucket(), err)
 		}
 		go func() {
 			defer d.conn.RemoveStatusListener(f.connected)
@@ -33,17 +38,29 @@ func (d *latticeData) start(ctx context.Context) error {
 }
 
 // follower applies every entry of a bucket, those that are there and those to come. After a reconnect it begins anew: a
-// watch finds out by itself that its server has forgotten it, but only after many seconds.
+// watch finds out by itself that its server has forgotten it, but only after many seconds. And in a bucket that was deleted
+// and made again it would go on at the revision of the old one, and miss all below.
 type follower struct {
 	kv        jetstream.KeyValue
 	apply     func(jetstream.KeyValueEntry)
 	connected chan nats.Status
+	data      *latticeData
+	check     time.Duration
+	anew      chan struct{} // holds one token when the bucket was made again
+	created   time.Time     // of the bucket that is followed
 	watcher   jetstream.KeyWatcher
 }
 
 // begin returns once what is there now has been applied.
 func (f *follower) begin(ctx context.Context) error {
-	var err error
+	bucket, err := f.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	if !f.created.IsZero() && !bucket.Equal(f.created) {
+		f.data.forgetRevisions()
+	}
+	f.created = bucket
 	if f.watcher, err = f.kv.WatchAll(ctx); err != nil {
 		return err
 	}
@@ -74,6 +91,7 @@ func (f *follower) run(ctx context.Context) {
 			case <-time.After(followRetry):
 			case <-ctx.Done():
 			}
+			_ = f.data.mend(ctx, f.kv) // where that fails, the next begin does too
 		}
 		if ctx.Err() != nil {
 			return
@@ -81,7 +99,30 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
+// bucket is when the bucket was made, which tells it from another one of the same name.
+func (f *follower) bucket(ctx context.Context) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, kvTimeout)
+	defer cancel()
+	status, err := f.kv.Status(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	bucket, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok {
+		return time.Time{}, fmt.Errorf("the status of bucket %s is a %T", f.kv.Bucket(), status)
+	}
+	return bucket.StreamInfo().Created, nil
+}
+
+// replaced says that another bucket has the name now, or none.
+func (f *follower) replaced(ctx context.Context) bool {
+	created, err := f.bucket(ctx)
+	return nobodyAnswers(err) || err == nil && !created.Equal(f.created)
+}
+
 func (f *follower) follow(ctx context.Context) {
+	check := time.NewTicker(f.check)
+	defer check.Stop()
 	for {
 		select {
 		case entry, open := <-f.watcher.Updates():
@@ -91,6 +132,12 @@ func (f *follower) follow(ctx context.Context) {
 			if entry != nil {
 				f.apply(entry)
 			}
+		case <-check.C:
+			if f.replaced(ctx) {
+				return
+			}
+		case <-f.anew:
+			return
 		case <-f.connected:
 			return
 		case <-ctx.Done():

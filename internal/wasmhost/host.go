@@ -3,6 +3,7 @@
 package wasmhost
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,10 @@ type Host struct {
 	stop   chan time.Duration // the deadline of a shutdown that the lattice asked for
 	tasks  *serial
 	groups sync.WaitGroup
+	// closing are ports that are closed and answer what came before.
+	closing sync.WaitGroup
+	// draining: the pod of this host is about to end.
+	draining atomic.Bool
 
 	mu         sync.Mutex
 	labels     map[string]string
@@ -128,16 +133,16 @@ func (h *Host) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.data.changed = h.specChanged
+	h.data.changed, h.data.check = h.specChanged, h.config.Heartbeat
 	return nil
 }
 
 func sameConnection(a, b natsconn.Config) bool {
-	return len(b.URLs) == 0 || a.URLs[0] == b.URLs[0] && a.CredsFile == b.CredsFile
+	return len(b.URLs) == 0 || a.URLs[0] == b.URLs[0] && a.CredsFile == b.CredsFile && bytes.Equal(a.Creds, b.Creds)
 }
 
-// shutdown keeps upstream's order: not ready, no more commands, host_stopped, flush. Requests under way are answered
-// as long as the deadline allows, which upstream does not do.
+// shutdown keeps upstream's order: not ready, no more commands, host_stopped, flush. Before host_stopped all ports are
+// closed and requests under way are answered, as long as the deadline allows, which upstream does not do.
 func (h *Host) shutdown(deadline time.Duration, cancel func(), subscriptions []*nats.Subscription, beat <-chan struct{}) error {
 	ctx, done := context.WithTimeout(context.Background(), deadline)
 	defer done()
@@ -146,27 +151,35 @@ func (h *Host) shutdown(deadline time.Duration, cancel func(), subscriptions []*
 	for _, s := range subscriptions {
 		_ = s.Unsubscribe() // fails only without a connection, and then nothing comes in
 	}
-	handled := make(chan struct{})
-	go func() {
+	h.stopProviders(ctx)
+	failed := within(ctx, func() {
 		h.groups.Wait()
 		cancel() // fetching and compiling for a host that ends is in vain
 		h.tasks.wait()
-		close(handled)
-	}()
-	var failed error
-	select {
-	case <-handled:
-	case <-ctx.Done():
-		failed = errShutdownTimeout
-	}
+	})
 	cancel()
+	h.stopProviders(ctx) // one may have started since
+	if failed == nil && within(ctx, h.closing.Wait) != nil {
+		h.log.Info("Requests were under way for longer than the host could wait, and are broken off")
+	}
 	<-beat
 	h.emit(lattice.HostStopped{Labels: h.copyLabels()})
-	h.stopProviders(ctx)
 	if err := h.control.FlushTimeout(time.Second); err != nil {
 		h.log.Info("The last messages may not have been sent", "reason", err.Error())
 	}
 	return failed
+}
+
+// within waits for something until ctx ends.
+func within(ctx context.Context, wait func()) error {
+	done := make(chan struct{})
+	go func() { wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errShutdownTimeout
+	}
 }
 
 func (h *Host) close() {

@@ -17,6 +17,8 @@ const (
 	idleTimeout       = 120 * time.Second
 	// bindRetry is how often a port that is in use is tried again: it may belong to a host that is just ending.
 	bindRetry = time.Second
+	// requestGrace is how long requests that have begun may take when their listener is closed.
+	requestGrace = 10 * time.Second
 )
 
 // httpLink is a link from the provider to a component, with the content of its source configuration.
@@ -32,6 +34,8 @@ type httpServer struct {
 	serve func(component string, w http.ResponseWriter, r *http.Request)
 	mode  string
 	base  providerSettings
+	// closing are the listeners that are closed and answer what came before.
+	closing *sync.WaitGroup
 
 	mu        sync.Mutex
 	stopped   bool
@@ -41,12 +45,12 @@ type httpServer struct {
 	links     []httpLink
 }
 
-func newHTTPServer(config map[string]string, serve func(string, http.ResponseWriter, *http.Request), log logr.Logger) (*httpServer, error) {
+func newHTTPServer(config map[string]string, serve func(string, http.ResponseWriter, *http.Request), closing *sync.WaitGroup, log logr.Logger) (*httpServer, error) {
 	base, err := readProviderSettings(config)
 	if err != nil {
 		return nil, err
 	}
-	s := &httpServer{log: log, serve: serve, mode: base.mode, base: base, listeners: map[string]*listener{}}
+	s := &httpServer{log: log, serve: serve, mode: base.mode, base: base, closing: closing, listeners: map[string]*listener{}}
 	if s.mode != modeAddress {
 		if s.fixed, err = s.open(base.listen); err != nil {
 			return nil, err
@@ -71,7 +75,7 @@ func (s *httpServer) setLinks(links []httpLink) {
 	for address, l := range s.listeners {
 		if w, ok := wanted[address]; !ok || w.listen != l.settings {
 			delete(s.listeners, address)
-			l.closeSoon()
+			l.close(context.Background(), s.closing)
 		}
 	}
 	missing := false
@@ -131,27 +135,22 @@ func (s *httpServer) wanted(links []httpLink) map[string]wantedListener {
 	return wanted
 }
 
-// stop closes the listeners and gives requests under way the time of grace.
-func (s *httpServer) stop(ctx context.Context, grace time.Duration) {
+// stop closes the listeners. Requests under way go on until ctx ends, at most; ended is closed then.
+func (s *httpServer) stop(ctx context.Context) (ended <-chan struct{}) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.stopped = true
 	s.tryAgain(false)
-	all := []*listener{}
+	var all sync.WaitGroup
 	if s.fixed != nil {
-		all = append(all, s.fixed)
+		all.Go(s.fixed.close(ctx, s.closing))
 	}
 	for _, l := range s.listeners {
-		all = append(all, l)
+		all.Go(l.close(ctx, s.closing))
 	}
-	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
-	var wait sync.WaitGroup
-	for _, l := range all {
-		wait.Add(1)
-		go func() { defer wait.Done(); l.close(ctx) }()
-	}
-	wait.Wait()
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	return done
 }
 
 // listener is one open port.
@@ -179,13 +178,22 @@ func (s *httpServer) open(settings listenSettings) (*listener, error) {
 		}
 		s.serve(target, w, r)
 	}))
-	l.server = &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: quiet(s.log)}
+	l.server = &http.Server{Handler: handler, Protocols: protocols(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: quiet(s.log)}
 	go func() {
 		if err := settings.listen(l.server, opened); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Error(err, "A listener ended", "address", settings.address)
 		}
 	}()
 	return l, nil
+}
+
+// protocols of listeners: HTTP/2 also without TLS, where a client begins with it, as those of gRPC do behind a gateway.
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 func (l *listener) address() string { return l.net.Addr().String() }
@@ -202,18 +210,17 @@ func (l *listener) find(r *http.Request) (target string, refusal int) {
 	return l.routes.find(r)
 }
 
-// closeSoon frees the port now and lets requests under way end.
-func (l *listener) closeSoon() {
+// close frees the port now and lets requests under way end, until ctx ends or their time is over; wait waits for that.
+func (l *listener) close(ctx context.Context, closing *sync.WaitGroup) (wait func()) {
 	_ = l.net.Close() // Shutdown would do it too, but later
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), defaultShutdown)
+	ended := make(chan struct{})
+	closing.Go(func() {
+		defer close(ended)
+		ctx, cancel := context.WithTimeout(ctx, requestGrace)
 		defer cancel()
-		l.close(ctx)
-	}()
-}
-
-func (l *listener) close(ctx context.Context) {
-	if l.server.Shutdown(ctx) != nil {
-		_ = l.server.Close()
-	}
+		if l.server.Shutdown(ctx) != nil {
+			_ = l.server.Close() // nothing to be done about requests that break off
+		}
+	})
+	return func() { <-ended }
 }

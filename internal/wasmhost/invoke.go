@@ -9,10 +9,14 @@ import (
 
 // serveComponent answers a request with a component of this host.
 func (h *Host) serveComponent(id string, w http.ResponseWriter, r *http.Request) {
-	c := h.component(id)
+	c := h.use(id)
 	if c == nil {
 		unavailable(w, "The component that this address is linked to does not run on this host.")
 		return
+	}
+	defer c.code.done()
+	if h.draining.Load() {
+		w.Header().Set("Connection", "close") // the next request of the client goes to another host
 	}
 	if err := c.acquire(r.Context(), h.config.InstanceWait); err != nil {
 		w.Header().Set("Retry-After", "1")

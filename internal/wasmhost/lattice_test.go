@@ -9,8 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/trellis-operator/trellis/internal/control"
 	"github.com/trellis-operator/trellis/internal/lattice"
@@ -127,4 +129,81 @@ func TestTwoHosts(t *testing.T) {
 		t.Errorf("stop: %s", text)
 	}
 	w.event(lattice.KindHostStopped, func(e lattice.Event) bool { return e.Host == first })
+}
+
+// TestBucketsDeleted: a hand deletes the buckets that all hosts share. Requests are answered all the while; the host says
+// what happened, makes the buckets again, and takes commands and follows what is put as before.
+func TestBucketsDeleted(t *testing.T) {
+	w := newWorld(t, nil)
+	url := w.serve("app", program(t, "hi"), 1, nil)
+	js, err := jetstream.New(w.conn)
+	w.must(err)
+	for _, name := range []func(string) (string, error){lattice.DataBucket, lattice.ConfigBucket} {
+		bucket, err := name("default")
+		w.must(err)
+		w.must(js.DeleteKeyValue(t.Context(), bucket))
+	}
+	if status, _ := get(t, url); status != 200 {
+		t.Errorf("without the buckets: %d", status)
+	}
+	other := freeAddress(t)
+	w.must(w.client.PutConfig(t.Context(), "app-address", lattice.Config{"address": other}))
+	w.must(w.client.PutLink(t.Context(), w.link("app")))
+	if !w.log.contains("was deleted") {
+		t.Error("the host does not say what happened")
+	}
+	config, found, err := w.client.GetConfig(t.Context(), "app-address")
+	if err != nil || !found || config["address"] != other {
+		t.Errorf("config = %v, %v, %v", config, found, err)
+	}
+	w.eventually("the host follows the new buckets", func() bool {
+		response, err := http.Get("http://" + other)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err == nil
+	})
+}
+
+// TestBucketsDeleted_Unasked: they are made again without any command, too.
+func TestBucketsDeleted_Unasked(t *testing.T) {
+	w := newWorld(t, frequently)
+	js, err := jetstream.New(w.conn)
+	w.must(err)
+	bucket, err := lattice.ConfigBucket("default")
+	w.must(err)
+	w.must(js.DeleteKeyValue(t.Context(), bucket))
+	w.eventually("the bucket is there", func() bool {
+		_, err := js.KeyValue(t.Context(), bucket)
+		return err == nil
+	})
+}
+
+func frequently(c *wasmhost.Config) { c.Heartbeat = 200 * time.Millisecond }
+
+// TestBucketsReplaced: somebody else was faster to make a bucket again. Its revisions begin anew, and none is missed.
+func TestBucketsReplaced(t *testing.T) {
+	w := newWorld(t, frequently)
+	w.serve("app", program(t, "hi"), 1, nil)
+	for range 5 {
+		w.must(w.client.PutConfig(t.Context(), "app-more", lattice.Config{"k": "v"}))
+	}
+	js, err := jetstream.New(w.conn)
+	w.must(err)
+	bucket, err := lattice.ConfigBucket("default")
+	w.must(err)
+	w.must(js.DeleteKeyValue(t.Context(), bucket))
+	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: bucket})
+	w.must(err)
+	other := freeAddress(t)
+	_, err = kv.PutString(t.Context(), "app-address", `{"address":"`+other+`"}`)
+	w.must(err)
+	w.eventually("the listener follows the new bucket", func() bool {
+		w.must(w.client.PutLink(t.Context(), w.link("app"))) // configuration behind a link counts when the link is put
+		response, err := http.Get("http://" + other)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err == nil
+	})
 }

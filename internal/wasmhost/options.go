@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -156,20 +155,10 @@ func (r *raw) connection(name, host, port, jwt, seed, creds string, useTLS bool)
 	if creds != "" {
 		return c, fmt.Errorf("the %s connection has a JWT and a credentials file; give one of them", name)
 	}
-	var err error
-	c.CredsFile, err = writeCreds(jwt, seed)
-	return c, err
-}
-
-// writeCreds puts a JWT and its seed into the one form that the project connects with.
-func writeCreds(jwt, seed string) (string, error) {
-	f, err := os.CreateTemp("", "trellis-host-*.creds") // mode 0600
-	if err != nil {
-		return "", fmt.Errorf("keep the NATS credentials: %w", err)
-	}
-	_, err = fmt.Fprintf(f, "-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n\n"+
+	// The one form that the project connects with; a file of it would outlive a host that is killed.
+	c.Creds = fmt.Appendf(nil, "-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n\n"+
 		"-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", jwt, seed)
-	return f.Name(), errors.Join(err, f.Close())
+	return c, nil
 }
 
 func (r *raw) registries() (ociwasm.Options, error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trellis-operator/trellis/internal/natsconn"
 	"github.com/trellis-operator/trellis/internal/wasmhost"
 )
 
@@ -47,19 +48,23 @@ func TestParseOptions(t *testing.T) {
 	}
 }
 
+// TestParseOptions_Credentials: a JWT and a seed are never written to a file.
 func TestParseOptions_Credentials(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("TMPDIR", folder)
 	c, _, err := wasmhost.ParseOptions([]string{"--nats-jwt", "JWT", "--nats-seed", "SEED"}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(c.Control.CredsFile)
-	defer os.Remove(c.RPC.CredsFile)
-	content, err := os.ReadFile(c.Control.CredsFile)
-	if err != nil || !strings.Contains(string(content), "JWT-----\nJWT\n------END") || !strings.Contains(string(content), "SEED-----\nSEED\n------END") {
-		t.Errorf("%s, %v", content, err)
+	for _, connection := range []natsconn.Config{c.Control, c.RPC} {
+		content := string(connection.Creds)
+		if connection.CredsFile != "" || !strings.Contains(content, "JWT-----\nJWT\n------END") || !strings.Contains(content, "SEED-----\nSEED\n------END") {
+			t.Errorf("file %q, credentials %s", connection.CredsFile, content)
+		}
 	}
-	if info, err := os.Stat(c.Control.CredsFile); err != nil || info.Mode().Perm() != 0o600 {
-		t.Error(info.Mode(), err)
+	left, err := os.ReadDir(folder)
+	if err != nil || len(left) > 0 {
+		t.Errorf("the seed lies on the disk: %v, %v", left, err)
 	}
 }
 

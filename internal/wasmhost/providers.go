@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trellis-operator/trellis/internal/lattice"
 )
@@ -72,12 +73,12 @@ func (h *Host) launch(ctx context.Context, command lattice.StartProvider) error 
 	if err := h.data.demand(ctx, command.Config); err != nil {
 		return err
 	}
-	server, err := newHTTPServer(h.data.merged(command.Config), h.serveComponent, h.log.WithValues("provider", id))
+	server, err := newHTTPServer(h.data.merged(command.Config), h.serveComponent, &h.closing, h.log.WithValues("provider", id))
 	if err != nil {
 		return err
 	}
 	if err := h.record(ctx, id, lattice.NormalizeProviderRef(command.ProviderRef)); err != nil {
-		server.stop(ctx, 0)
+		server.stop(ctx)
 		return err
 	}
 	p := &provider{ref: command.ProviderRef, annotations: orEmpty(command.Annotations), server: server}
@@ -119,21 +120,25 @@ func (h *Host) end(id string) bool {
 	if p == nil {
 		return false
 	}
-	p.server.stop(context.Background(), h.config.ProviderShutdown)
+	// The answer may not take longer than that of upstream's host; requests under way may.
+	select {
+	case <-p.server.stop(context.Background()):
+	case <-time.After(h.config.ProviderShutdown):
+	}
 	h.emit(lattice.ProviderStopped{HostID: h.id, ProviderID: id, Annotations: maps.Clone(p.annotations), Reason: "stop",
 		InstanceID: id, PublicKey: id, LinkName: lattice.DefaultLinkName})
 	h.log.Info("A provider was stopped", "provider", id)
 	return true
 }
 
-// stopProviders ends all of them with the host; requests under way have until ctx ends.
+// stopProviders closes all ports, for good.
 func (h *Host) stopProviders(ctx context.Context) {
 	h.mu.Lock()
 	all := slices.Collect(maps.Values(h.providers))
 	clear(h.providers)
 	h.mu.Unlock()
 	for _, p := range all {
-		p.server.stop(ctx, defaultShutdown)
+		p.server.stop(ctx)
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"github.com/trellis-operator/trellis/internal/control"
 	"github.com/trellis-operator/trellis/internal/lattice"
 	"github.com/trellis-operator/trellis/internal/natsd"
+	"github.com/trellis-operator/trellis/test/bench/rig"
 )
 
 const (
@@ -90,7 +90,7 @@ func (h *hostUnderTest) measureLoad(ctx context.Context, name, url string) ([]ro
 		{Name: name + ": latency p99, 1 connection", Value: milli(single.p99), Unit: "ms"},
 		{Name: name + ": latency p50, 16 connections", Value: milli(many.p50), Unit: "ms"},
 		{Name: name + ": latency p99, 16 connections", Value: milli(many.p99), Unit: "ms"},
-		{Name: name + ": memory of the host after", Value: float64(h.memory("VmRSS")) / mib, Unit: "MiB"},
+		{Name: name + ": memory of the host after", Value: float64(h.memory()) / mib, Unit: "MiB"},
 	}, nil
 }
 
@@ -191,22 +191,8 @@ func (h *hostUnderTest) deploy(ctx context.Context, s subject) error {
 	}
 }
 
-// memory is a line of the host's /proc status, in bytes; 0 where there is none.
-func (h *hostUnderTest) memory(field string) int64 {
-	file, err := os.Open(fmt.Sprintf("/proc/%d/status", h.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	defer func() { _ = file.Close() }()
-	for scanner := bufio.NewScanner(file); scanner.Scan(); {
-		name, value, _ := strings.Cut(scanner.Text(), ":")
-		if name == field {
-			kib, _ := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
-			return kib << 10
-		}
-	}
-	return 0
-}
+// memory is the resident memory of the host, in bytes.
+func (h *hostUnderTest) memory() int64 { return rig.Usage{PID: h.cmd.Process.Pid}.Memory() }
 
 // watchMemory looks at the resident memory until stop is called; peak is the highest then.
 func (h *hostUnderTest) watchMemory() (stop func(), peak *int64) {
@@ -217,7 +203,7 @@ func (h *hostUnderTest) watchMemory() (stop func(), peak *int64) {
 		ticker := time.NewTicker(20 * time.Millisecond)
 		defer ticker.Stop()
 		for {
-			*peak = max(*peak, h.memory("VmRSS"))
+			*peak = max(*peak, h.memory())
 			select {
 			case <-end:
 				return

@@ -23,6 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
@@ -252,6 +253,32 @@ func TestWashAndKubectlShowTheSame(t *testing.T) {
 		t.Fatalf("deploy = %s", deploy.Data)
 	}
 	eventually(t, "it answers again", func() error { return answers(t, "http://127.0.0.1:18081/", "Hello from Wasm!") })
+	eventually(t, "the metrics have counted that", func() error {
+		counted, err := get(p.kubeconfig, "/metrics")
+		for _, series := range []string{
+			`trellis_orchestrator_applications{lattice="default",phase="Deployed"} 1`, `trellis_orchestrator_hosts{lattice="default"} 1`,
+			`trellis_orchestrator_command_duration_seconds_count{lattice="default",result="ok",verb="StopProvider"} 1`, "apiserver_request_total{",
+		} {
+			if err != nil || !strings.Contains(counted, series) {
+				return fmt.Errorf("%s is not among %d bytes (%v)", series, len(counted), err)
+			}
+		}
+		return nil
+	})
+}
+
+// get reads a path of the API.
+func get(kubeconfig, path string) (string, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return "", err
+	}
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return "", err
+	}
+	text, err := client.RESTClient().Get().AbsPath(path).DoRaw(context.Background())
+	return string(text), err
 }
 
 func TestWrongManifestsAreExplained(t *testing.T) {

@@ -53,6 +53,12 @@ func (a *application) hosts(t *testing.T) {
 	kubectl(t, "apply", "-n", a.namespace, "-f", filepath.Join(root(t), "examples/hello/hostconfig.yaml"))
 }
 
+// binding is a group without a host: it only binds its namespace to the lattice, in which the hosts of others serve.
+func (a *application) binding() string {
+	return "apiVersion: k8s.wasmcloud.dev/v1alpha1\nkind: WasmCloudHostConfig\nmetadata:\n  name: " + a.name +
+		"\nspec:\n  lattice: default\n  version: 1.9.2\n  hostReplicas: 0\n"
+}
+
 // deploy applies host group and application, and waits for the answer through the Service.
 func (a *application) deploy(t *testing.T) *application {
 	t.Helper()

@@ -31,7 +31,34 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "the end-to-end tests need KUBECONFIG to name a cluster with Trellis; `make test` provides one")
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := within(goneWithin, nothingRemains); err != nil {
+		fmt.Fprintln(os.Stderr, "what the tests made is not gone:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// goneWithin is how long namespaces may take to go: the controller of Kubernetes looks again at one with pods only after
+// half of their grace period.
+const goneWithin = 3 * time.Minute
+
+// nothingRemains says which namespaces of the tests are there still.
+func nothingRemains() error {
+	out, err := run(context.Background(), filepath.Join("..", "..", "bin", "kubectl"), "", "get", "namespaces", "-o", "name")
+	if err != nil {
+		return err
+	}
+	var left []string
+	for _, name := range strings.Fields(out) {
+		if strings.HasPrefix(name, "namespace/e2e-") {
+			left = append(left, name)
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("%v", left)
+	}
+	return nil
 }
 
 // root is the repository.
@@ -118,12 +145,13 @@ func eventually(t *testing.T, limit time.Duration, what string, f func() error) 
 	t.Logf("%s: after %s", what, time.Since(began).Round(10*time.Millisecond))
 }
 
-// makeNamespace makes a namespace with a generated name and deletes it at the end of the test.
+// makeNamespace makes a namespace with a generated name and deletes it at the end of the test, which does not wait for
+// that: the next one has a namespace of its own. That all of them go is seen at the very end.
 func makeNamespace(t *testing.T) string {
 	t.Helper()
 	name := kubectl(t, "create", "-o", "jsonpath={.metadata.name}", "-f", writeFile(t, namespaceManifest))
 	t.Cleanup(func() {
-		kubectlInCleanup(t, "delete", "namespace", name, "--ignore-not-found", "--timeout=90s")
+		kubectlInCleanup(t, "delete", "namespace", name, "--ignore-not-found", "--wait=false")
 	})
 	return name
 }

@@ -4,18 +4,19 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/trellis-operator/trellis/test/e2e/strangers"
 )
 
 func TestHello(t *testing.T) {
 	a := newApplication(t, "application.yaml").deploy(t)
 
 	t.Run("status says so", func(t *testing.T) { a.awaitReady(t) })
-	t.Run("the Service answers pods", func(t *testing.T) {
-		askFromPod(t, a.namespace, fmt.Sprintf("http://%s.%s.svc.cluster.local:%d/", a.name, a.namespace, a.port))
-	})
+	t.Run("the Service answers pods", func(t *testing.T) { a.answersPods(t) })
 	t.Run("a config change changes the answer", func(t *testing.T) {
 		apply(t, a.namespace, a.greeting("Bonjour"))
 		a.awaitAnswer(t, 30*time.Second, "Bonjour")
@@ -51,19 +52,25 @@ func TestASpreadApplication(t *testing.T) {
 	awaitNothingLeft(t, a.name, 30*time.Second)
 }
 
-// Another namespace has a host of the lattice too: hosts keep links and configurations, so somebody is left to delete
-// them. (A lattice without any host keeps them, and the record, until a host comes.)
+// Hosts keep links and configurations: in one case a host of another namespace is left to delete them, in the other the
+// last host of the lattice goes with the namespace.
 func TestANamespaceWithAnApplicationIsDeleted(t *testing.T) {
-	other := newApplication(t, "application.yaml")
-	other.hosts(t)
-	condition(t, other.namespace, "whc/hosts", "Ready", "True", "")
-	a := newApplication(t, "application.yaml").deploy(t)
-	kubectl(t, "delete", "namespace", a.namespace, "--timeout=90s")
-	out := kubectl(t, "get", "applications,applicationrevisions", "-A", "-o", "jsonpath={.items[*].metadata.namespace}")
-	if strings.Contains(out, a.namespace) {
-		t.Errorf("the deleted namespace still has objects: %s", out)
+	for _, hostElsewhere := range []bool{true, false} {
+		t.Run(fmt.Sprint("host elsewhere: ", hostElsewhere), func(t *testing.T) {
+			if hostElsewhere {
+				other := newApplication(t, "application.yaml")
+				other.hosts(t)
+				condition(t, other.namespace, "whc/hosts", "Ready", "True", "")
+			}
+			a := newApplication(t, "application.yaml").deploy(t)
+			kubectl(t, "delete", "namespace", a.namespace, "--timeout=90s")
+			out := kubectl(t, "get", "applications,applicationrevisions", "-A", "-o", "jsonpath={.items[*].metadata.namespace}")
+			if strings.Contains(out, a.namespace) {
+				t.Errorf("the deleted namespace still has objects: %s", out)
+			}
+			awaitNothingLeft(t, a.name, 30*time.Second)
+		})
 	}
-	awaitNothingLeft(t, a.name, 30*time.Second)
 }
 
 // A second apply, client side or server side, changes no generation.
@@ -109,32 +116,17 @@ func (a *application) awaitServiceGone(t *testing.T) {
 	})
 }
 
-// askFromPod runs the probe of the helper in a pod, which succeeds when the address answers with success.
-func askFromPod(t *testing.T, namespace, url string) {
+// answersPods demands the answer in a pod, by the Service's name and its address.
+func (a *application) answersPods(t *testing.T) {
 	t.Helper()
-	image := kubectl(t, "get", "deployment", "trellis", "-n", system, "-o", "jsonpath={.spec.template.spec.containers[0].image}")
-	apply(t, namespace, fmt.Sprintf(`
-apiVersion: v1
-kind: Pod
-metadata: {name: ask}
-spec:
-  restartPolicy: Never
-  automountServiceAccountToken: false
-  containers:
-    - name: ask
-      image: %s
-      imagePullPolicy: IfNotPresent
-      command: [/usr/local/bin/trellis-helper, probe, http, %q]
-`, image, url))
-	eventually(t, 30*time.Second, "a pod asks "+url, func() error {
-		phase, err := try(t, "", "get", "pod", "ask", "-n", namespace, "-o", "jsonpath={.status.phase}")
-		if phase == "Failed" {
-			t.Fatalf("%s: %s", url, kubectl(t, "logs", "ask", "-n", namespace))
+	urls := []string{
+		fmt.Sprintf("http://%s.%s.svc.cluster.local:%d/", a.name, a.namespace, a.port),
+		fmt.Sprintf("http://%s:%d/", serviceIP(t, a.namespace, a.name), a.port),
+	}
+	answers := visit(t, a.namespace, strangers.Visit{Get: urls}).Answers
+	for _, url := range urls {
+		if got := answers[url]; got.Status != http.StatusOK || strings.TrimSpace(got.Body) != "Hello from Wasm!" {
+			t.Errorf("GET %s in a pod = %d %q %s; want 200 and Hello from Wasm!", url, got.Status, got.Body, got.Error)
 		}
-		if err == nil && phase != "Succeeded" {
-			err = fmt.Errorf("the pod is %s", phase)
-		}
-		return err
-	})
-	kubectl(t, "delete", "pod", "ask", "-n", namespace, "--wait=false")
+	}
 }

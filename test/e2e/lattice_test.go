@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,49 +40,66 @@ func connectLattice(ctx context.Context, t *testing.T) (conn *nats.Conn) {
 	return conn
 }
 
-// awaitNothingLeft waits until a lattice holds nothing of an application any more, nor a record of what is to be stopped.
+// awaitNothingLeft waits until the lattice holds nothing of an application any more, nor a record of what is to be stopped.
 func awaitNothingLeft(t *testing.T, application string, limit time.Duration) {
+	t.Helper()
+	openLattice(t).awaitNothingLeft(t, limit, application)
+}
+
+// latticeView is a lattice, as an administrator of its account sees it.
+type latticeView struct {
+	conn    *nats.Conn
+	client  *control.Client
+	js      jetstream.JetStream
+	book    *ledger.Ledger
+	cluster string
+}
+
+// openLattice connects until the test ends.
+func openLattice(t *testing.T) *latticeView {
+	t.Helper()
+	ctx := t.Context()
+	v := &latticeView{conn: connectLattice(ctx, t), cluster: kubectl(t, "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")}
+	t.Cleanup(v.conn.Close)
+	var err error
+	if v.client, err = control.New(v.conn, latticeName, control.Options{Domain: domain, Window: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	if v.js, err = jetstream.NewWithDomain(v.conn, domain); err != nil {
+		t.Fatal(err)
+	}
+	if v.book, err = ledger.Open(ctx, v.conn, latticeName, domain); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (v *latticeView) awaitNothingLeft(t *testing.T, limit time.Duration, applications ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
 	defer cancel()
-	conn := connectLattice(ctx, t)
-	defer conn.Close()
-	client, err := control.New(conn, latticeName, control.Options{Domain: domain, Window: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	js, err := jetstream.NewWithDomain(conn, domain)
-	if err != nil {
-		t.Fatal(err)
-	}
-	book, err := ledger.Open(ctx, conn, latticeName, domain)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cluster := kubectl(t, "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
 	eventually(t, limit, "nothing is left in the lattice", func() error {
-		return errors.Join(nothingRuns(ctx, client, application), nothingKept(ctx, client, js, application),
-			nothingToStop(ctx, book, cluster, application))
+		return errors.Join(v.nothingRuns(ctx, applications), v.nothingKept(ctx, applications), v.nothingToStop(ctx, applications))
 	})
 }
 
 // nothingRuns asks every host.
-func nothingRuns(ctx context.Context, client *control.Client, application string) error {
-	hosts, err := client.Ping(ctx)
+func (v *latticeView) nothingRuns(ctx context.Context, applications []string) error {
+	hosts, err := v.client.Ping(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, host := range hosts {
-		inventory, err := client.HostInventory(ctx, host.ID)
+		inventory, err := v.client.HostInventory(ctx, host.ID)
 		errs = append(errs, err)
 		for _, component := range inventory.Components {
-			if of(component.ID, application) {
+			if of(component.ID, applications...) {
 				errs = append(errs, fmt.Errorf("host %s runs component %s", host.ID, component.ID))
 			}
 		}
 		for _, provider := range inventory.Providers {
-			if of(provider.ID, application) {
+			if of(provider.ID, applications...) {
 				errs = append(errs, fmt.Errorf("host %s runs provider %s", host.ID, provider.ID))
 			}
 		}
@@ -90,23 +108,23 @@ func nothingRuns(ctx context.Context, client *control.Client, application string
 }
 
 // nothingKept looks for links and configurations.
-func nothingKept(ctx context.Context, client *control.Client, js jetstream.JetStream, application string) error {
+func (v *latticeView) nothingKept(ctx context.Context, applications []string) error {
 	var errs []error
-	links, err := linksOf(ctx, js)
+	links, err := linksOf(ctx, v.js)
 	errs = append(errs, err)
 	for _, link := range links {
-		if of(link.SourceID, application) || of(link.Target, application) {
+		if of(link.SourceID, applications...) || of(link.Target, applications...) {
 			errs = append(errs, fmt.Errorf("link %s to %s is there", link.SourceID, link.Target))
 		}
 	}
-	bucket, err := lattice.ConfigBucket(client.Lattice())
+	bucket, err := lattice.ConfigBucket(latticeName)
 	if err != nil {
 		return err
 	}
-	names, err := keysOf(ctx, js, bucket)
+	names, err := keysOf(ctx, v.js, bucket)
 	errs = append(errs, err)
 	for _, name := range names {
-		if of(name, application) {
+		if of(name, applications...) {
 			errs = append(errs, fmt.Errorf("configuration %s is there", name))
 		}
 	}
@@ -156,20 +174,22 @@ func keysOf(ctx context.Context, js jetstream.JetStream, bucket string) ([]strin
 	return keys, err
 }
 
-func nothingToStop(ctx context.Context, book *ledger.Ledger, cluster, application string) error {
-	records, err := book.ListTeardowns(ctx, cluster)
+func (v *latticeView) nothingToStop(ctx context.Context, applications []string) error {
+	records, err := v.book.ListTeardowns(ctx, v.cluster)
 	for _, record := range records {
-		if record.Application == application {
+		if slices.Contains(applications, record.Application) {
 			err = errors.Join(err, fmt.Errorf("the record of what is to be stopped is there: %v %v on %v", record.Components, record.Providers, record.Hosts))
 		}
 	}
 	return err
 }
 
-// of says whether a name in the lattice belongs to an application: wadm's ids begin with its name.
-func of(id, application string) bool {
-	sanitised := strings.ReplaceAll(application, "-", "_")
-	return strings.HasPrefix(id, sanitised+"-") || strings.HasPrefix(id, application+"-")
+// of says whether a name in the lattice belongs to one of the applications: wadm's ids begin with its name.
+func of(id string, applications ...string) bool {
+	return slices.ContainsFunc(applications, func(application string) bool {
+		sanitised := strings.ReplaceAll(application, "-", "_")
+		return strings.HasPrefix(id, sanitised+"-") || strings.HasPrefix(id, application+"-")
+	})
 }
 
 func natsURL(t *testing.T, port int) string {

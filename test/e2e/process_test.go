@@ -74,3 +74,11 @@ func peakMemory(t *testing.T, pid int) int {
 	}
 	return kib / 1024
 }
+
+// forgetPeak lets the most memory that a process had count from now.
+func forgetPeak(t *testing.T, pid int) {
+	t.Helper()
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		t.Fatal(err)
+	}
+}

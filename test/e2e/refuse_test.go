@@ -3,170 +3,162 @@
 package e2e
 
 import (
-	"bufio"
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"fmt"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
+
+	"github.com/trellis-operator/trellis/test/e2e/strangers"
 )
 
-// Whoever has no credentials gets nothing but health and what applications serve, from any port of any pod.
+// natsClients say hello to NATS without credentials and with wrong ones.
+var natsClients = []string{`{}`, `{"user":"trellis","pass":"trellis"}`, `{"auth_token":"x"}`, `{"jwt":"x.y.z","sig":"x"}`}
+
+// A pod without credentials gets nothing but health and what applications serve, from any port of any pod and any Service.
 func TestStrangersGetNothing(t *testing.T) {
 	a := newApplication(t, "application.yaml").deploy(t)
+	operator, nats := addressesOf(t, system, "operator", "trellis"), addressesOf(t, system, "nats", "trellis-nats")
 
-	t.Run("API", func(t *testing.T) {
-		for _, address := range append(podAddresses(t, system, "app.kubernetes.io/component=operator", 8443),
-			serviceAddress(t, "trellis", 443)) {
-			refuseAPI(t, address)
-		}
-	})
-	t.Run("NATS", func(t *testing.T) {
-		addresses := append(podAddresses(t, system, "app.kubernetes.io/component=nats", 4222), serviceAddress(t, "trellis-nats", 4222))
-		addresses = append(addresses, podAddresses(t, system, "app.kubernetes.io/component=nats", 7422)...)
-		for _, address := range append(addresses, serviceAddress(t, "trellis-nats", 7422)) {
-			refuseNATS(t, address)
-		}
-	})
+	t.Run("API", func(t *testing.T) { refuseAPI(t, a.namespace, operator) })
+	t.Run("NATS", func(t *testing.T) { refuseNATS(t, a.namespace, nats) })
 	t.Run("no other port", func(t *testing.T) {
-		onlyPorts(t, system, "app.kubernetes.io/component=operator", 8443)
-		onlyPorts(t, system, "app.kubernetes.io/component=nats", 4222, 7422)
-		onlyPorts(t, a.namespace, "app.kubernetes.io/instance=hosts", append(served(t), a.port)...)
+		allowed := map[string]map[string][]string{ // by namespace and selector of pods
+			system: {
+				"app.kubernetes.io/component=operator": {"8443"},
+				"app.kubernetes.io/component=nats":     {"4222", "7422"},
+			},
+			a.namespace: {"app.kubernetes.io/instance=hosts": append(served(t), fmt.Sprint(a.port))},
+		}
+		for namespace, parts := range allowed {
+			for selector, ports := range parts {
+				for ip, open := range visit(t, a.namespace, strangers.Visit{Scan: podIPs(t, namespace, selector)}).Open {
+					if found := text(open); len(found) == 0 || !subset(found, ports) {
+						t.Errorf("%s of %s at %s takes connections on %v; want some of %v only", selector, namespace, ip, found, ports)
+					}
+				}
+			}
+		}
 	})
+	t.Run("no other Service", func(t *testing.T) {
+		// A Service leads nowhere but where its ports say, and those are asked above.
+		for namespace, ports := range map[string][]string{system: {"443", "4222", "7422"}, a.namespace: {fmt.Sprint(a.port)}} {
+			declared := strings.Fields(kubectl(t, "get", "services", "-n", namespace, "-o", "jsonpath={.items[*].spec.ports[*].port}"))
+			if len(declared) == 0 || !subset(declared, ports) {
+				t.Errorf("Services of %s have ports %v; want some of %v only", namespace, declared, ports)
+			}
+		}
+	})
+	t.Run("what it serves", func(t *testing.T) { a.answersPods(t) })
 }
 
-func podAddresses(t *testing.T, namespace, selector string, port int) (addresses []string) {
+// addressesOf are those of the pods of a part of Trellis, and of its Service.
+func addressesOf(t *testing.T, namespace, component, service string) []string {
 	t.Helper()
-	out := kubectl(t, "get", "pods", "-n", namespace, "-l", selector, "-o", "jsonpath={.items[*].status.podIP}")
-	for _, ip := range strings.Fields(out) {
-		addresses = append(addresses, fmt.Sprintf("%s:%d", ip, port))
-	}
-	if len(addresses) == 0 {
+	return append(podIPs(t, namespace, "app.kubernetes.io/component="+component), serviceIP(t, namespace, service))
+}
+
+func podIPs(t *testing.T, namespace, selector string) []string {
+	t.Helper()
+	ips := strings.Fields(kubectl(t, "get", "pods", "-n", namespace, "-l", selector, "-o", "jsonpath={.items[*].status.podIP}"))
+	if len(ips) == 0 {
 		t.Fatalf("no pod %s in %s", selector, namespace)
 	}
-	return addresses
+	return ips
 }
 
-func serviceAddress(t *testing.T, name string, port int) string {
+func serviceIP(t *testing.T, namespace, name string) string {
 	t.Helper()
-	return fmt.Sprintf("%s:%d", kubectl(t, "get", "service", name, "-n", system, "-o", "jsonpath={.spec.clusterIP}"), port)
+	return kubectl(t, "get", "service", name, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}")
 }
 
-func refuseAPI(t *testing.T, address string) {
+// apiPaths are what is asked for, and the answers that tell nothing.
+var apiPaths = map[string][]int{
+	"/livez": {200}, "/readyz": {200}, "/healthz": {200},
+	"/": {401, 403}, "/apis": {401, 403}, "/apis/core.oam.dev/v1beta1": {401, 403}, "/openapi/v2": {401, 403}, "/openapi/v3": {401, 403},
+	"/apis/core.oam.dev/v1beta1/applications":                 {401, 403},
+	"/apis/core.oam.dev/v1beta1/namespaces/x/applications/x":  {401, 403},
+	"/apis/core.oam.dev/v1beta1/applicationrevisions?watch=1": {401, 403},
+	"/metrics": {401, 403}, "/metrics/slis": {401, 403}, "/version": {401, 403}, "/debug/pprof/": {401, 403}, "/configz": {401, 403},
+	"/readyz/ping": {200, 401, 403}, "/nothing": {401, 403},
+}
+
+// refuseAPI asks all pods and the Service for everything, by the name and the authority of their certificate.
+func refuseAPI(t *testing.T, namespace string, addresses []string) {
 	t.Helper()
-	client := newClient(1)
-	client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: servingCA(t), ServerName: "trellis." + system + ".svc"}
-	defer client.CloseIdleConnections()
-	for path, want := range map[string][]int{
-		"/livez": {200}, "/readyz": {200}, "/healthz": {200},
-		"/": {401, 403}, "/apis": {401, 403}, "/apis/core.oam.dev/v1beta1": {401, 403}, "/openapi/v2": {401, 403}, "/openapi/v3": {401, 403},
-		"/apis/core.oam.dev/v1beta1/applications":                 {401, 403},
-		"/apis/core.oam.dev/v1beta1/namespaces/x/applications/x":  {401, 403},
-		"/apis/core.oam.dev/v1beta1/applicationrevisions?watch=1": {401, 403},
-		"/metrics": {401, 403}, "/metrics/slis": {401, 403}, "/version": {401, 403}, "/debug/pprof/": {401, 403}, "/configz": {401, 403},
-		"/readyz/ping": {200, 401, 403}, "/nothing": {401, 403},
-	} {
-		status, body, err := get(t.Context(), client, "https://"+address+path)
-		if err != nil || !slices.Contains(want, status) {
-			t.Errorf("GET https://%s%s = %d %.80q %v; want %v", address, path, status, body, err, want)
+	what := strangers.Visit{CA: servingCA(t), ServerName: "trellis." + system + ".svc"}
+	want := map[string][]int{}
+	for number, address := range addresses {
+		port := 8443
+		if number == len(addresses)-1 {
+			port = 443 // the Service
 		}
-		if strings.HasPrefix(path, "/readyz") && len(body) > 2 && status == 200 {
-			t.Errorf("GET https://%s%s tells strangers %q", address, path, body)
+		for path, statuses := range apiPaths {
+			url := fmt.Sprintf("https://%s:%d%s", address, port, path)
+			want[url] = statuses
+			what.Get = append(what.Get, url)
+		}
+	}
+	answers := visit(t, namespace, what).Answers
+	for url, statuses := range want {
+		answer := answers[url]
+		if answer.Error != "" || !slices.Contains(statuses, answer.Status) {
+			t.Errorf("GET %s = %d %.80q %s; want %v", url, answer.Status, answer.Body, answer.Error, statuses)
+		}
+		if strings.Contains(url, "/readyz") && len(answer.Body) > 2 && answer.Status == 200 {
+			t.Errorf("GET %s tells strangers %q", url, answer.Body)
 		}
 	}
 }
 
 // servingCA is what kube-apiserver trusts when it speaks to the API.
-func servingCA(t *testing.T) *x509.CertPool {
+func servingCA(t *testing.T) string {
 	t.Helper()
 	text := kubectl(t, "get", "apiservice", "v1beta1.core.oam.dev", "-o", "jsonpath={.spec.caBundle}")
 	bundle, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(bundle) {
+	if !strings.Contains(string(bundle), "BEGIN CERTIFICATE") {
 		t.Fatal("the APIService has no certificate in its caBundle")
 	}
-	return pool
+	return string(bundle)
 }
 
-// refuseNATS speaks as a client, or a leaf, without credentials and with wrong ones.
-func refuseNATS(t *testing.T, address string) {
+// refuseNATS speaks to the port of clients and that of leaves.
+func refuseNATS(t *testing.T, namespace string, addresses []string) {
 	t.Helper()
-	for _, connect := range []string{`{}`, `{"user":"trellis","pass":"trellis"}`, `{"auth_token":"x"}`, `{"jwt":"x.y.z","sig":"x"}`} {
-		conn, err := net.DialTimeout("tcp", address, 5*time.Second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
-		fmt.Fprintf(conn, "CONNECT %s\r\nPING\r\n", connect)
-		said, refused := "", false
-		for lines := bufio.NewScanner(conn); lines.Scan() && !refused; said += lines.Text() + "\n" {
-			refused = strings.HasPrefix(strings.ToLower(lines.Text()), "-err 'authorization violation")
-			if strings.HasPrefix(lines.Text(), "PONG") {
-				break
-			}
-		}
-		if !refused {
-			t.Errorf("%s says to CONNECT %s: %.600s", address, connect, said)
+	what := strangers.Visit{Clients: natsClients}
+	for _, address := range addresses {
+		what.NATS = append(what.NATS, address+":4222", address+":7422")
+	}
+	said := visit(t, namespace, what).Said
+	if len(said) != len(what.NATS)*len(natsClients) {
+		t.Errorf("%d conversations with NATS; want %d", len(said), len(what.NATS)*len(natsClients))
+	}
+	for _, one := range said {
+		if !one.Refused {
+			t.Errorf("%s says to CONNECT %s: %s", one.Address, one.Client, one.Words)
 		}
 	}
 }
 
 // served are the ports of all applications of the lattice: every host may serve them.
-func served(t *testing.T) (ports []int) {
+func served(t *testing.T) (ports []string) {
 	t.Helper()
 	for _, endpoint := range strings.Fields(kubectl(t, "get", "applications", "-A", "-o", "jsonpath={.items[*].status.endpoint}")) {
-		var port int
-		if _, err := fmt.Sscanf(endpoint[strings.LastIndex(endpoint, ":")+1:], "%d", &port); err == nil {
-			ports = append(ports, port)
-		}
+		ports = append(ports, strings.Trim(endpoint[strings.LastIndex(endpoint, ":")+1:], "/"))
 	}
 	return ports
 }
 
-// onlyPorts tries all ports of the pods; no other than those may take a connection.
-func onlyPorts(t *testing.T, namespace, selector string, allowed ...int) {
-	t.Helper()
-	for _, address := range podAddresses(t, namespace, selector, 0) {
-		host, _, _ := strings.Cut(address, ":")
-		if open := scan(t.Context(), host); !subset(open, allowed) || len(open) == 0 {
-			t.Errorf("pod %s of %s takes connections on %v; want some of %v only", host, selector, open, allowed)
-		}
+func text(ports []int) (texts []string) {
+	for _, port := range ports {
+		texts = append(texts, fmt.Sprint(port))
 	}
+	return texts
 }
 
-func subset(some, all []int) bool {
-	return !slices.ContainsFunc(some, func(port int) bool { return !slices.Contains(all, port) })
-}
-
-func scan(ctx context.Context, host string) (open []int) {
-	var lock sync.Mutex
-	var group sync.WaitGroup
-	const workers = 64
-	for worker := range workers {
-		group.Go(func() {
-			for port := worker + 1; port < 1<<16; port += workers {
-				dialer := net.Dialer{Timeout: 2 * time.Second}
-				if conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, fmt.Sprint(port))); err == nil {
-					conn.Close()
-					lock.Lock()
-					open = append(open, port)
-					lock.Unlock()
-				}
-			}
-		})
-	}
-	group.Wait()
-	slices.Sort(open)
-	return open
+func subset(some, all []string) bool {
+	return !slices.ContainsFunc(some, func(port string) bool { return !slices.Contains(all, port) })
 }

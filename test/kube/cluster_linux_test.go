@@ -12,6 +12,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/trellis-operator/trellis/test/kube/internal/local"
+	"github.com/trellis-operator/trellis/test/kube/internal/progress"
 	"github.com/trellis-operator/trellis/test/kube/internal/state"
 )
 
@@ -28,6 +30,11 @@ func TestCluster(t *testing.T) {
 	kube := buildRunner(t)
 	kube.run(t, "build")
 	kube.run(t, "down") // of what is not there: has to be fine, and installs nothing
+	// Debian packages stay, so what they bring is no trace.
+	packages := &local.Cluster{Report: progress.New(os.Stderr, time.Now)}
+	if err := packages.EnsurePackages(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	before := takeTrace(t)
 	t.Cleanup(func() {
 		if t.Failed() {

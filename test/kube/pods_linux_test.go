@@ -93,26 +93,6 @@ func testDynamicProgram(t *testing.T, kube runner) {
 	}
 }
 
-// testExisting uses the same cluster as if somebody else had made it: images
-// go through its registry.
-func testExisting(t *testing.T, kube runner) {
-	env := []string{"CLUSTER=existing", "KUBECONFIG=/var/lib/trellis-kube/kubeconfig", "IMAGE_REGISTRY=10.219.0.50:5000/team"}
-	for _, args := range [][]string{{"up"}, {"status"}, {"down"}} {
-		if out, errs, err := kube.try(t, "", env, args...); err != nil {
-			t.Fatalf("%v: %v\n%s%s", args, err, out, errs)
-		}
-	}
-	probe := filepath.Join(t.TempDir(), "probe")
-	goBuild(t, probe, "./testdata/probe", "CGO_ENABLED=0")
-	image := loadProbe(t, kube, probe, env)
-	if !strings.HasPrefix(image, "10.219.0.50:5000/team/trellis-operator/trellis:dev-") {
-		t.Errorf("the image is called %s", image)
-	}
-	if output := runJob(t, kube, "pulled", image, "/usr/local/bin/trellis, get, 'http://first'"); output != "from the first" {
-		t.Errorf("a pod with a pulled image got %q", output)
-	}
-}
-
 // loadProbe gives the probe to the cluster in the role of trellis.
 func loadProbe(t *testing.T, kube runner, probe string, env []string) string {
 	t.Helper()

@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"charts/trellis": {}, // its test renders the chart
 
 	"internal/apply":        {},
+	"internal/backup":       {},
 	"internal/binding":      {},
 	"internal/census":       {"internal/lattice"},
 	"internal/certificates": {},
@@ -38,18 +39,22 @@ var mayImport = map[string][]string{
 	"internal/natsd":        {},
 	"internal/natskeys":     {},
 	"internal/ociwasm":      {},
+	"internal/policy":       {"api/oam"},
 	"internal/registry":     {},
 	"internal/store":        {},
+	"internal/storemark":    {},
 
-	"internal/manifest":     {"api/oam"},
+	"internal/manifest":     {"api/oam", "internal/policy"},
 	"internal/applications": {"api/oam", "internal/manifest"},
+	"internal/schema":       {"api/oam", "api/wasmcloud", "internal/manifest"},
 	"internal/scaler":       {"internal/manifest", "internal/lattice"},
 	"internal/control":      {"internal/lattice"},
 	"internal/orchestrator": {"api/oam", "internal/conditions", "internal/manifest", "internal/scaler", "internal/lattice"},
+	"internal/takeover":     {"api/oam", "internal/manifest"},
 	"internal/wadmapi":      {"api/oam", "internal/manifest", "internal/lattice"},
 	"internal/apiserver":    {"api/oam", "internal/manifest", "internal/store"},
 	"internal/hostgroup":    {"api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice"},
-	"internal/exposure":     {"api/oam", "api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice", "internal/manifest"},
+	"internal/exposure":     {"api/oam", "api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice", "internal/manifest", "internal/policy"},
 	"internal/wasmhost":     {"internal/lattice", "internal/natsconn", "internal/ociwasm"},
 }
 
@@ -62,7 +67,8 @@ var foreign = map[string][]string{
 	"github.com/google/go-containerregistry": {"internal/ociwasm", "internal/registry"},
 	"github.com/nats-io/nats.go": {
 		"internal/store", "internal/ledger", "internal/control", "internal/natsconn", "internal/lease",
-		"internal/wadmapi", "internal/wasmhost", "internal/cli", "internal/helper",
+		"internal/wadmapi", "internal/wasmhost", "internal/cli", "internal/helper", "internal/backup",
+		"internal/takeover",
 	},
 }
 

@@ -2,11 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,16 +39,22 @@ func (c *cluster) downUnlessKept(ctx context.Context) error {
 	return err
 }
 
-func up() []stage {
+// nodes says how many nodes the cluster gets, unless the user does.
+func nodes(n int) string {
+	return "NODES=" + cmp.Or(os.Getenv("NODES"), strconv.Itoa(n))
+}
+
+func up([]string) []stage {
 	c := &cluster{images: map[string]string{}}
-	return append(c.make(), stage{"hello world", 2 * time.Minute, c.hello})
+	return append(append(c.make(), stage{"hello world", 2 * time.Minute, c.hello}), gateway(c)...)
 }
 
 // make brings up the cluster with Trellis in it.
 func (c *cluster) make() []stage {
 	return []stage{
-		{"programs", 6 * time.Minute, c.programs},
+		// First, because a machine or a cluster that cannot be used shows here.
 		{"cluster", 18 * time.Minute, c.up},
+		{"programs", 6 * time.Minute, c.programs},
 		{"images", time.Minute, c.load},
 		{"chart", 4 * time.Minute, c.install},
 	}
@@ -76,8 +83,10 @@ func (c *cluster) tools(ctx context.Context) ([]string, error) {
 
 // up makes the cluster, or takes the one that runs.
 func (c *cluster) up(ctx context.Context) error {
-	status, err := c.kube(ctx, "status")
-	c.found = err == nil && !strings.Contains(status, "no cluster")
+	var err error
+	if c.found, err = c.isUp(ctx); err != nil {
+		return err
+	}
 	out, err := c.kube(ctx, "up")
 	if err != nil {
 		return err
@@ -133,10 +142,13 @@ func (c *cluster) install(ctx context.Context) error {
 		"hosts.mirrors[0].insecure": "true",
 	}
 	if existing() {
+		// What the user chose for this cluster, such as its storage, stays.
+		args = append(args, "--reset-then-reuse-values")
 		values["hosts.mirrors[0].target"] = c.variable("COMPONENT_REGISTRY") + "/trellis-operator"
-		values["hosts.mirrors[0].insecure"] = "false"
+		values["hosts.mirrors[0].insecure"] = c.variable("COMPONENT_REGISTRY_INSECURE")
 	} else {
 		values["nats.storage.type"], values["nats.storage.hostPath"] = "hostPath", "/var/lib/trellis/nats"
+		values[`nats.nodeSelector.kubernetes\.io/hostname`] = "trellis-node-1" // where that folder is
 	}
 	for name, value := range values {
 		args = append(args, "--set", name+"="+value)
@@ -149,80 +161,17 @@ func (c *cluster) install(ctx context.Context) error {
 	return nil
 }
 
-// hello applies the example, and shows what a user would look at.
-func (c *cluster) hello(ctx context.Context) error {
-	example, err := filepath.Abs("examples/hello")
-	if err != nil {
-		return err
-	}
-	for _, args := range [][]string{
-		{"apply", "-f", example + "/hostconfig.yaml", "-f", example + "/application.yaml"},
-		{"wait", "application/hello", "--for=condition=Ready", "--timeout=90s"},
-		{"wait", "application/hello", "--for=condition=Exposed", "--timeout=60s"},
-		{"wait", "whc/hosts", "--for=condition=Ready", "--timeout=60s"},
-		{"get", "whc,pods,application,service,endpointslice"},
-	} {
-		out, err := c.kubectl(ctx, args...)
-		if err != nil {
-			return fmt.Errorf("%w\n%s", err, c.diagnosis(ctx))
-		}
-		fmt.Print(out)
-	}
-	address, err := c.kubectl(ctx, "get", "service", "hello", "-o", "jsonpath={.spec.clusterIP}")
-	if err != nil {
-		return err
-	}
-	url := "http://" + address + ":8080/"
-	body, err := fetch(ctx, url)
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, c.diagnosis(ctx))
-	}
-	fmt.Printf("\n$ curl %s\n%s\n\n", url, strings.TrimSpace(body))
-	for _, variable := range c.env {
-		if strings.HasPrefix(variable, "KUBECONFIG=") {
-			fmt.Println("export " + variable)
-		}
-	}
-	fmt.Print(`
-Worth trying next:
-  bin/kubectl get application hello -o yaml
-  bin/kubectl explain application.spec.components
-  bin/kubectl patch whc hosts --type=merge -p '{"spec":{"hostReplicas":3}}'
-  bin/kubectl get endpointslice -l kubernetes.io/service-name=hello --watch
-  bin/kubectl delete application hello
-`)
-	return nil
-}
-
-// diagnosis is what helps when something did not become ready.
-func (c *cluster) diagnosis(ctx context.Context) string {
-	var text strings.Builder
-	for _, args := range [][]string{
-		{"get", "pods", "-A", "-o", "wide"},
-		{"get", "whc,applications", "-A", "-o", "wide"},
-		{"get", "events", "-A", "--sort-by=.lastTimestamp"},
-		{"logs", "-n", system, "-l", "app.kubernetes.io/component=operator", "--tail=15", "--prefix"},
-	} {
-		out, err := c.kubectl(ctx, args...)
-		if err != nil {
-			out += err.Error()
-		}
-		fmt.Fprintf(&text, "--- kubectl %s\n%s\n", strings.Join(args, " "), lastLines(out, 25))
-	}
-	return text.String()
-}
-
 func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	return c.kube(ctx, append([]string{"kubectl"}, args...)...)
 }
 
 // kube runs a command of test/kube; its progress passes through, its output is returned.
 func (c *cluster) kube(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "-C", "test/kube", "."}, args...)...)
+	cmd := command(ctx, "go", append([]string{"run", "-C", "test/kube", "."}, args...)...)
 	cmd.Env = append(os.Environ(), c.env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
-	if err := cmd.Run(); err != nil {
+	if err := finish(ctx, cmd); err != nil {
 		return out.String(), fmt.Errorf("test/kube %s: %w", strings.Join(args[:min(2, len(args))], " "), err)
 	}
 	return out.String(), nil
@@ -246,9 +195,4 @@ func cutTag(image string) (repository, tag string) {
 		return image[:at], image[at+1:]
 	}
 	return image, ""
-}
-
-func lastLines(text string, count int) string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-count):], "\n")
 }

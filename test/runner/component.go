@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	components   = "test/fixtures/components"
-	jsComponent  = components + "/js/app.wasm"
+	components  = "test/fixtures/components"
+	jsComponent = components + "/js/app.wasm"
+	// nodeVersion is what builds it where the machine's own is too old.
+	nodeVersion  = "22.23.3"
 	jsSourceName = "package.json package-lock.json build.mjs js/app.js wit"
 )
 
@@ -36,15 +38,8 @@ func javascript(ctx context.Context) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read the cache: %w", err)
 	}
-	for _, step := range []func(context.Context) error{
-		need("npm"),
-		// Not `npm ci`: it refuses the lock file because of optional packages for other systems that were never published.
-		run("npm", "--prefix", components, "install", "--no-save", "--no-audit", "--no-fund"),
-		run("npm", "--prefix", components, "run", "build-js"),
-	} {
-		if err := step(ctx); err != nil {
-			return err
-		}
+	if err := buildJavaScript(ctx, filepath.Join(cache, "trellis", "node")); err != nil {
+		return err
 	}
 	built, err := os.ReadFile(jsComponent)
 	if err != nil {
@@ -57,6 +52,37 @@ func javascript(ctx context.Context) error {
 		return fmt.Errorf("fill the cache: %w", err)
 	}
 	return os.Rename(kept+".new", kept)
+}
+
+// buildJavaScript builds it with the machine's node, or with one of npm's where that is too old.
+func buildJavaScript(ctx context.Context, folder string) error {
+	if err := need("npm")(ctx); err != nil {
+		return err
+	}
+	var env []string
+	if !nodeIsEnough(ctx) {
+		fmt.Printf("the machine's node is older than what the packages need; node %s from npm is put into %s\n", nodeVersion, folder)
+		if err := run("npm", "--prefix", folder, "install", "--no-save", "--no-audit", "--no-fund", "node@"+nodeVersion)(ctx); err != nil {
+			return err
+		}
+		env = []string{"PATH=" + filepath.Join(folder, "node_modules", "node", "bin") + string(os.PathListSeparator) + os.Getenv("PATH")}
+	}
+	// Not `npm ci`: it refuses the lock file because of optional packages for other systems that were never published.
+	if err := runEnv(env, "npm", "--prefix", components, "install", "--no-save", "--no-audit", "--no-fund")(ctx); err != nil {
+		return err
+	}
+	return runEnv(env, "npm", "--prefix", components, "run", "build-js")(ctx)
+}
+
+// nodeIsEnough says whether the packages run on the machine's node: from 20.19, and not the first ones of 22. Debian 12
+// has an older one.
+func nodeIsEnough(ctx context.Context) bool {
+	text, err := output(ctx, "node", "--version")
+	var major, minor int
+	if _, scanErr := fmt.Sscanf(text, "v%d.%d", &major, &minor); err != nil || scanErr != nil {
+		return false
+	}
+	return major == 20 && minor >= 19 || major == 22 && minor >= 12 || major > 22
 }
 
 // contentKey is a hash over the names and contents of files, and of all files below folders.

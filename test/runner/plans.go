@@ -3,41 +3,39 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
 	"time"
 )
 
-// plans are what can be run, by name.
-var plans = map[string]func() []stage{
-	"tools": func() []stage { return []stage{{"tools", time.Minute, need("gcc")}} },
-	"check": func() []stage { return check(nil) },
+// plans are what can be run, by name, with the words that follow the name.
+var plans = map[string]func([]string) []stage{
+	"tools": func([]string) []stage { return []stage{{"tools", time.Minute, need("gcc")}} },
+	"check": func([]string) []stage { return check(nil) },
 	"test":  test,
+	"ci":    ci,
 	"up":    up,
 	"bench": bench,
-	"down": func() []stage {
+	"down": func([]string) []stage {
 		return []stage{{"down", 2 * time.Minute, run("go", "run", "-C", "test/kube", ".", "down")}}
 	},
-	"generate": func() []stage { return []stage{{"generate", 3 * time.Minute, generate}} },
-	"verify": func() []stage {
+	"generate": func([]string) []stage { return []stage{{"generate", 3 * time.Minute, generate}} },
+	"verify": func([]string) []stage {
 		return []stage{{"generate", 3 * time.Minute, generate}, {"clean tree", time.Minute, cleanTree}}
 	},
-	"peers": func() []stage { return nil },
+	"peers":     peers,
+	"test-long": long,
 }
+
+// limits are how long some plans may take as a whole.
+var limits = map[string]time.Duration{"ci": ciLimit}
 
 type missing struct{ name, why string }
 
 // notYet names the stages that a plan will have and does not have yet, so that nobody takes their absence for success.
-var notYet = map[string][]missing{
-	"test": {
-		{"third-party peers", "Traefik, Flux, Argo CD, External Secrets and wash are not run yet"},
-		{"the cluster's own test", "run it where no cluster is up: TRELLIS_KUBE_TEST=1 go test -C test/kube ."},
-		{"simulated lattice", "thousands of hosts and their faults are not simulated yet"},
-		{"store: kill and power loss", "no killed servers, no lost power, no full disk yet"},
-	},
-	"peers": {{"third-party peers", "Traefik, Flux, Argo CD, External Secrets and wash are not run yet"}},
-}
+var notYet = map[string][]missing{}
 
 func names() []string {
 	all := make([]string, 0, len(plans))
@@ -67,23 +65,70 @@ func check(required *[]string) []stage {
 		{"lint", 3 * time.Minute, run("go", "tool", "-modfile=hack/tools/go.mod", "staticcheck", "./...")},
 		{"JavaScript component", 2 * time.Minute, javascript},
 		{"unit", 12 * time.Minute, unit},
+		{"random histories", 8 * time.Minute, histories("-histories=20000")},
+		{"planted bugs", 4 * time.Minute, mutants(2)},
 	}
 }
 
+// histories runs the orchestrator through random histories in virtual time, without the race detector, which the unit
+// stage has for some of them. It logs their number.
+func histories(length string) func(context.Context) error {
+	return run("go", "test", "-C", "internal/orchestrator", "-count=1", "-v", "-timeout=90m", "-run=TestHistories$", ".", length)
+}
+
+// mutants plants some bugs and lets the histories find them.
+func mutants(n int) func(context.Context) error {
+	return run("go", "test", "-C", "internal/orchestrator", "-count=1", "-v", "-timeout=60m", "-run=TestMutants", ".", fmt.Sprint("-mutants=", n))
+}
+
 // test is everything: check, then the real cluster with the end-to-end scenarios.
-func test() []stage {
+func test([]string) []stage {
 	var required []string
-	c := &cluster{images: map[string]string{}}
+	c := &cluster{images: map[string]string{}, env: []string{nodes(2)}}
 	stages := []stage{{"Kubernetes programs", 18 * time.Minute, func(ctx context.Context) (err error) {
 		required, err = c.tools(ctx)
 		return err
 	}}}
 	stages = append(stages, check(&required)...)
-	stages = append(stages, stage{"unit of test/kube", 2 * time.Minute, run("go", "test", "-C", "test/kube", "./...")})
+	stages = append(stages,
+		stage{"unit of test/kube", 2 * time.Minute, run("go", "test", "-C", "test/kube", "./...")},
+		stage{"store: kill and power loss", 4 * time.Minute, faults("10m")},
+		stage{"programs", 6 * time.Minute, c.programs},
+		stage{"API semantics", 4 * time.Minute, func(ctx context.Context) error { return semantics(ctx, required) }},
+		stage{"the cluster's own test", 5 * time.Minute, c.selfTest})
 	stages = append(stages, c.make()...)
-	return append(stages, stage{"end to end", 14 * time.Minute, func(ctx context.Context) error {
-		return runEnv(c.env, "go", "test", "-count=1", "-tags=e2e", "-timeout=20m", "./test/e2e")(ctx)
-	}}, stage{"down", time.Minute, c.downUnlessKept})
+	return append(stages,
+		stage{"end to end", 14 * time.Minute, func(ctx context.Context) error {
+			return runEnv(c.env, "go", "test", "-count=1", "-tags=e2e", "-timeout=30m", "./test/e2e")(ctx)
+		}},
+		stage{"CLUSTER=existing", 4 * time.Minute, c.asExisting},
+		stage{"down", time.Minute, c.downUnlessKept})
+}
+
+// long is what takes too long for every change, at full length. docs/long-tests.md keeps the results.
+func long([]string) []stage {
+	return []stage{
+		{"tools", time.Minute, need("gcc")},
+		{"store: kill and power loss", 30 * time.Minute, faults("60m", "TRELLIS_LONG=1")},
+		// Other seeds each day: the same hour of them again would find nothing new.
+		{"random histories", 70 * time.Minute, func(ctx context.Context) error {
+			return run("go", "test", "-C", "internal/orchestrator", "-count=1", "-v", "-timeout=90m", "-run=TestHistories$", ".",
+				"-for=1h", fmt.Sprint("-seed=", time.Now().Unix()/(24*60*60)*10_000_000))(ctx)
+		}},
+		{"random histories over NATS", 20 * time.Minute, run("go", "test", "-C", "internal/orchestrator", "-count=1", "-v", "-timeout=30m",
+			"-run=TestHistoriesOverNATS", ".", "-over-nats=200")},
+		{"planted bugs", 20 * time.Minute, mutants(math.MaxInt16)},
+	}
+}
+
+// faults runs the failure tests of the store. Without a package in the command, go test shows their closing lines.
+func faults(timeout string, env ...string) func(context.Context) error {
+	return runEnv(append(env, "TRELLIS_FAULTS=1"), "go", "test", "-C", "test/store", "-count=1", "-timeout="+timeout)
+}
+
+// semantics asks whether the Application API is a Kubernetes API, of a control plane without nodes.
+func semantics(ctx context.Context, env []string) error {
+	return runEnv(env, "go", "test", "-count=1", "-tags=conformance", "-parallel=8", "-timeout=10m", "./test/conformance")(ctx)
 }
 
 // generate writes all generated files anew.

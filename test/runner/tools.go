@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 )
 
 // packages name the Debian package of each program that is needed and may be missing.
-var packages = map[string]string{"gcc": "gcc libc6-dev", "npm": "nodejs npm", "git": "git"}
+var packages = map[string]string{"gcc": "gcc libc6-dev", "npm": "nodejs npm", "git": "git", "protoc": "protobuf-compiler"}
 
 // need returns a step that installs what is missing of some programs.
 func need(programs ...string) func(context.Context) error {
@@ -31,11 +32,27 @@ func need(programs ...string) func(context.Context) error {
 }
 
 func installPackages(ctx context.Context, names []string) error {
+	list := strings.Join(names, ", ")
 	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-		return fmt.Errorf("these packages are missing and can only be installed as root with apt-get: install %s yourself", strings.Join(names, ", "))
+		return fmt.Errorf("these packages are missing and can only be installed as root with apt-get: install %s yourself", list)
 	}
-	quiet := []string{"DEBIAN_FRONTEND=noninteractive"}
-	update := runEnv(quiet, "apt-get", "update", "-qq")
-	install := runEnv(quiet, "apt-get", append([]string{"install", "-y", "-qq", "--no-install-recommends"}, names...)...)
-	return errors.Join(update(ctx), install(ctx))
+	fmt.Printf("installing %s with apt-get\n", list)
+	// A source of packages that does not answer is no failure as long as the others have what is needed.
+	updateErr := apt(ctx, "update")
+	if err := apt(ctx, append([]string{"install", "--yes", "--no-install-recommends"}, names...)...); err != nil {
+		return fmt.Errorf("%s cannot be installed; install them yourself and try again: %w", list, errors.Join(updateErr, err))
+	}
+	return nil
+}
+
+// apt runs apt-get; what it says shows only when it fails.
+func apt(ctx context.Context, args ...string) error {
+	cmd := command(ctx, "apt-get", append([]string{"--quiet"}, args...)...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := finish(ctx, cmd); err != nil {
+		return fmt.Errorf("apt-get %s: %w: %s", args[0], err, lastLines(strings.TrimSpace(said.String()), 5))
+	}
+	return nil
 }

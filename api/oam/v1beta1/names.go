@@ -28,6 +28,13 @@ const (
 	// NamespaceUIDAnnotation is the UID of the namespace the object was made in, so that what a lost namespace left
 	// behind is found.
 	NamespaceUIDAnnotation = "k8s.wasmcloud.dev/namespace-uid"
+	// WadmImportAnnotation is on applications that were taken over from wadm: WadmImportRunning while their versions are
+	// being written, which keeps them out of every lattice, WadmImportDone ever after. Only Trellis writes it.
+	WadmImportAnnotation = "k8s.wasmcloud.dev/wadm-import"
+	// WadmImportRunning is a value of WadmImportAnnotation.
+	WadmImportRunning = "running"
+	// WadmImportDone is a value of WadmImportAnnotation.
+	WadmImportDone = "done"
 	// DeployedNone is the value of a deployed-version annotation that means: nothing runs.
 	DeployedNone = "none"
 
@@ -39,6 +46,11 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionLatticeResolved says whether a lattice was found for the application.
 	ConditionLatticeResolved = "LatticeResolved"
+	// ConditionImported is on applications that were taken over from wadm. Its message says what could not be brought
+	// along, and what newer rules would refuse.
+	ConditionImported = "Imported"
+	// ConditionWadmRunning is true while a wadm still serves the application's lattice: Trellis changes nothing there.
+	ConditionWadmRunning = "WadmRunning"
 	// ConditionDeployed says whether the deployed version took effect.
 	ConditionDeployed = "Deployed"
 )

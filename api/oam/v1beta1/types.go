@@ -8,6 +8,7 @@ package v1beta1
 import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
@@ -178,7 +179,7 @@ type ApplicationStatus struct {
 	// deployedVersion is the version that runs or is being made to run; empty when undeployed.
 	// +optional
 	DeployedVersion string `json:"deployedVersion,omitempty"`
-	// conditions: Ready, Reconciling, Stalled, LatticeResolved, Deployed, Exposed.
+	// conditions: Ready, Reconciling, Stalled, LatticeResolved, Deployed, Exposed, Routed.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -198,6 +199,22 @@ type ApplicationStatus struct {
 	// endpoint is the address of the Service that exposes the application, if any.
 	// +optional
 	Endpoint string `json:"endpoint,omitempty"`
+	// service is what users set on that Service, so that it is set again should the Service be made anew.
+	// +optional
+	Service *ServiceSettings `json:"service,omitempty"`
+}
+
+// ServiceSettings is what users set on a Service of Trellis.
+type ServiceSettings struct {
+	// type of the Service, if it is not the default and no policy sets it.
+	// +optional
+	Type string `json:"type,omitempty"`
+	// annotations that are not of Trellis or of a policy, 4 KiB at most.
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
+	// nodePorts by the name of the port.
+	// +optional
+	NodePorts map[string]int32 `json:"nodePorts,omitempty"`
 }
 
 // ComponentStatus is the observed state of a component or provider.
@@ -233,6 +250,9 @@ type HostPlacement struct {
 	// name is the friendly name of the host, or the name of its pod.
 	// +optional
 	Name string `json:"name,omitempty"`
+	// podUID is the uid of the pod that the host runs in, where that is a pod of this cluster.
+	// +optional
+	PodUID types.UID `json:"podUID,omitempty"`
 	// instances on this host.
 	Instances int32 `json:"instances"`
 }

@@ -86,6 +86,11 @@ func (in SecretSource) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ServiceSettings) OpenAPIModelName() string {
+	return "dev.oam.core.v1beta1.ServiceSettings"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SharedComponent) OpenAPIModelName() string {
 	return "dev.oam.core.v1beta1.SharedComponent"
 }

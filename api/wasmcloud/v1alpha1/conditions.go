@@ -10,6 +10,9 @@ const (
 	ConditionWorkload = "Workload"
 	// ConditionHosts says whether the hosts of the pods show up in their lattice.
 	ConditionHosts = "Hosts"
+	// ConditionOrphanedWorkload exists, and is true, while a Deployment or DaemonSet that wasmCloud's operator left behind
+	// runs beside that of the group. It does not count for Ready.
+	ConditionOrphanedWorkload = "OrphanedWorkload"
 	// ConditionTemplateOutdated exists, and is true, while the pods still have the template of wasmCloud's operator. It
 	// does not count for Ready.
 	ConditionTemplateOutdated = "TemplateOutdated"
@@ -69,6 +72,8 @@ const (
 	ReasonHostsConnected = "HostsConnected"
 	// ReasonHostsMissing: pods are ready whose hosts have not been seen in the lattice.
 	ReasonHostsMissing = "HostsMissing"
+	// ReasonHostsSilent: hosts do not answer in the lattice: their leaves have lost the hub.
+	ReasonHostsSilent = "HostsSilent"
 	// ReasonLatticeNotObserved: the operator itself has no view of the lattice.
 	ReasonLatticeNotObserved = "LatticeNotObserved"
 )

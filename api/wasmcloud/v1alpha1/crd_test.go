@@ -15,6 +15,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
@@ -62,8 +63,12 @@ func check(t *testing.T, text string) (map[string]any, field.ErrorList) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	raw, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
 	object := map[string]any{}
-	if err := yaml.Unmarshal([]byte(text), &object); err != nil {
+	if err := json.Unmarshal(raw, &object); err != nil { // whole numbers stay whole, as in the server
 		t.Fatal(err)
 	}
 	pruning.Prune(object, structural, true)
@@ -157,6 +162,26 @@ func TestSchema_Errors(t *testing.T) {
 		"policy without topic":  {"{lattice: a, version: '1', policyService: {timeoutMs: 5}}", "need policyService.topic"},
 		"authority of nothing":  {"{lattice: a, version: '1', certificates: {authorities: [{name: x}]}}", "exactly one of secret and configMap"},
 		"observability nowhere": {"{lattice: a, version: '1', observability: {enable: true}}", "endpoint"},
+
+		"two ways to the hub":      {"{lattice: a, version: '1', natsAddress: 'nats://x', nats: {addresses: ['nats://y']}}", "move natsAddress into nats.addresses"},
+		"port in an address":       {"{lattice: a, version: '1', nats: {addresses: ['nats://x', 'nats://y:4222']}}", "ports go into natsClientPort"},
+		"login in an address":      {"{lattice: a, version: '1', nats: {addresses: ['nats://u:p@x']}}", "the login into the Secret of secretName"},
+		"scheme of an address":     {"{lattice: a, version: '1', nats: {addresses: ['http://x']}}", "tls://nats-1.example.com"},
+		"hub authority of nothing": {"{lattice: a, version: '1', nats: {tls: {certificateAuthority: {}}}}", "exactly one of secretName and configMapName"},
+		"hub authority of two":     {"{lattice: a, version: '1', nats: {tls: {certificateAuthority: {secretName: x, configMapName: z}}}}", "exactly one of secretName and configMapName"},
+		"two kinds of storage":     {"{lattice: a, version: '1', nats: {leafStorage: {sizeLimit: 1Gi, volumeClaim: {}}}}", "remove one"},
+		"no quantity":              {"{lattice: a, version: '1', nats: {leafStorage: {maxFileStore: much}}}", "maxFileStore"},
+		"label of Trellis":         {"{lattice: a, version: '1', schedulingOptions: {podLabels: {app.kubernetes.io/instance: x}}}", "podLabels sets a label that Trellis sets"},
+		"host label as pod label":  {"{lattice: a, version: '1', schedulingOptions: {podLabels: {host-label.k8s.wasmcloud.dev/zone: x}}}", "into hostLabels"},
+		"checksum":                 {"{lattice: a, version: '1', schedulingOptions: {podAnnotations: {k8s.wasmcloud.dev/config-checksum: x}}}", "podAnnotations sets"},
+		"roll-out without room":    {"{lattice: a, version: '1', schedulingOptions: {rollout: {maxUnavailable: 0, maxSurge: 0%}}}", "raise one"},
+		"no percentage":            {"{lattice: a, version: '1', schedulingOptions: {rollout: {maxSurge: many}}}", "a percentage such as 25%"},
+		"negative surge":           {"{lattice: a, version: '1', schedulingOptions: {rollout: {maxSurge: -1}}}", "a number from 0"},
+		"budget of both kinds":     {"{lattice: a, version: '1', schedulingOptions: {podDisruptionBudget: {minAvailable: 1, maxUnavailable: 1}}}", "remove the other"},
+		"budget that is off":       {"{lattice: a, version: '1', schedulingOptions: {podDisruptionBudget: {enabled: false, maxUnavailable: 1}}}", "remove them or enabled"},
+		"feature nobody knows":     {"{lattice: a, version: '1', features: [warp-drive]}", "builtin-http-server"},
+		"calls too short":          {"{lattice: a, version: '1', maxExecutionTimeMs: 20}", "1000"},
+		"heartbeats too rare":      {"{lattice: a, version: '1', heartbeatIntervalSeconds: 60}", "30"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, errs := check(t, group(tc.spec))
@@ -173,6 +198,8 @@ func TestSchema_Takes(t *testing.T) {
 		"empty address":               "{lattice: a, version: '1', natsAddress: ''}",
 		"address with path and login": "{lattice: a, version: '1', natsAddress: 'wss://user:pw@nats.example.com'}",
 		"a pod spec of tomorrow":      "{lattice: a, version: '1', schedulingOptions: {podTemplateAdditions: {somethingNew: {a: 1}}}}",
+		"several addresses":           "{lattice: a, version: '1', natsAddress: '', nats: {addresses: ['tls://nats-1.example.com', 'wss://[fd00::1]'], tls: {}}}",
+		"numbers and percentages":     "{lattice: a, version: '1', schedulingOptions: {rollout: {maxUnavailable: 0, maxSurge: 100%}, podDisruptionBudget: {enabled: true, minAvailable: 50%}}}",
 		"unknown fields are pruned":   "{lattice: a, version: '1', daemonset: true, schedulingOptions: {resources: {wasmCloudHost: {}}}}",
 	} {
 		if _, errs := check(t, group(spec)); len(errs) > 0 {

@@ -12,8 +12,8 @@ const (
 	// FieldManager owns the fields of every object of a host group and of EndpointSlices; it is also the finalizer that
 	// wasmCloud's operator set on host groups. Trellis sets no finalizer and removes that one.
 	FieldManager = "operator.k8s.wasmcloud.dev/wasmcloud-host-config"
-	// ServiceFieldManager owns the fields of reflected Services; it is also the finalizer that wasmCloud's operator set
-	// on them.
+	// ServiceFieldManager owns the fields of reflected Services; it is also the finalizer on them, as in wasmCloud's
+	// operator.
 	ServiceFieldManager = "operator.k8s.wasmcloud.dev/service"
 
 	// AdoptAnnotation with the value AdoptRoll on a host group that wasmCloud's operator made says: give the pods the
@@ -46,6 +46,9 @@ const (
 
 	// CredentialsKey is the key of a NATS credentials file in a Secret.
 	CredentialsKey = "nats.creds"
+	// UserJWTKey and UserSeedKey are the keys of a user's JWT and nkey seed in a Secret.
+	UserJWTKey  = "user.jwt"
+	UserSeedKey = "user.nk"
 )
 
 // Labels that a host carries in its lattice, set from the pod by the downward API: the join between hosts and pods.

@@ -3,10 +3,12 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // WasmCloudHostConfigSpec says which lattice the hosts join and how their pods look.
 //
+// +kubebuilder:validation:XValidation:rule="!has(self.nats) || !has(self.nats.addresses) || size(self.nats.addresses) == 0 || !has(self.natsAddress) || size(self.natsAddress) == 0",message="natsAddress and nats.addresses both say where the hub is; move natsAddress into nats.addresses"
 // +kubebuilder:validation:XValidation:rule="!has(self.certificates) || !has(self.certificates.authorities) || self.certificates.authorities.all(a, has(a.secret) != has(a.configMap))",message="each entry of certificates.authorities needs exactly one of secret and configMap; remove the other or add one"
 type WasmCloudHostConfigSpec struct {
 	// lattice is the name of the lattice that the hosts join. It is one NATS token: letters, digits, '-' and '_'.
@@ -34,8 +36,10 @@ type WasmCloudHostConfigSpec struct {
 	// `nats:2.12-alpine`.
 	// +optional
 	NatsLeafImage string `json:"natsLeafImage,omitempty"`
-	// secretName is a Secret of this namespace whose key `nats.creds` holds the NATS credentials file for the leaf.
-	// Default: for lattices of the NATS that Trellis installed, a Secret that Trellis makes; otherwise none.
+	// secretName is a Secret of this namespace with which the leaf, and Trellis itself, log in to the hub. Its keys say
+	// how: `nats.creds` is a credentials file, `user.jwt` with `user.nk` a JWT and its seed, `user.nk` alone an nkey seed,
+	// `username` with `password` a user. The first of these that is there counts. Default: for lattices of the NATS that
+	// Trellis installed, a Secret that Trellis makes; otherwise none.
 	// +optional
 	SecretName string `json:"secretName,omitempty"`
 	// natsAddress is the address of the NATS hub without port, such as `nats://nats.default.svc.cluster.local`. Default:
@@ -44,6 +48,9 @@ type WasmCloudHostConfigSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[ \"]') && !self.matches('[^/:]:[0-9]+/?$')",message="natsAddress is a URL without port, such as nats://nats.default.svc.cluster.local; ports go into natsClientPort and natsLeafnodePort"
 	// +optional
 	NatsAddress string `json:"natsAddress,omitempty"`
+	// nats says more about the hub and about the leaf's own storage.
+	// +optional
+	NATS *NATS `json:"nats,omitempty"`
 	// natsClientPort is the port of the hub for clients. Default: 4222.
 	// +kubebuilder:default=4222
 	// +kubebuilder:validation:Minimum=1
@@ -114,6 +121,39 @@ type WasmCloudHostConfigSpec struct {
 	// +kubebuilder:validation:Maximum=4294967295
 	// +optional
 	MaxLinearMemoryBytes *int64 `json:"maxLinearMemoryBytes,omitempty"`
+	// maxExecutionTimeMs limits one call of a component, in milliseconds; hosts count in whole seconds. Default: that of
+	// the host, 600000.
+	// +kubebuilder:validation:Minimum=1000
+	// +kubebuilder:validation:Maximum=86400000
+	// +optional
+	MaxExecutionTimeMs *int64 `json:"maxExecutionTimeMs,omitempty"`
+	// maxComponentSizeBytes limits the size of a component. Default: that of the host, 52428800.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4294967295
+	// +optional
+	MaxComponentSizeBytes *int64 `json:"maxComponentSizeBytes,omitempty"`
+	// maxComponents limits the number of components on one host. Default: that of the host, 10000.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	// +optional
+	MaxComponents *int64 `json:"maxComponents,omitempty"`
+	// maxCoreInstancesPerComponent limits the core modules within one component. Default: that of the host, 30.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	// +optional
+	MaxCoreInstancesPerComponent *int64 `json:"maxCoreInstancesPerComponent,omitempty"`
+	// heartbeatIntervalSeconds is the pause between two heartbeats of a host. Default: that of the host, 30, which is also
+	// the longest that is allowed: Trellis asks after hosts that are silent for longer.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=30
+	// +optional
+	HeartbeatIntervalSeconds *int64 `json:"heartbeatIntervalSeconds,omitempty"`
+	// features are experimental features of the host that are switched on.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:Enum=builtin-http-client;builtin-http-server;builtin-messaging-nats;wasmcloud-messaging-v3;workload-identity-auth;workload-identity-interface;rpc-interface
+	// +optional
+	Features []string `json:"features,omitempty"`
 	// issuers is deprecated and ignored.
 	// +listType=atomic
 	// +optional
@@ -145,6 +185,22 @@ type SchedulingOptions struct {
 	// resources of the two containers.
 	// +optional
 	Resources *Resources `json:"resources,omitempty"`
+	// podLabels are further labels of the pods. Those by which Trellis finds its pods can't be set.
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !(k in ['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/managed-by']) && !k.startsWith('host-label.k8s.wasmcloud.dev/'))",message="podLabels sets a label that Trellis sets: remove app.kubernetes.io/name, /instance and /managed-by, and write host-label.k8s.wasmcloud.dev/ labels into hostLabels"
+	// +optional
+	PodLabels map[string]string `json:"podLabels,omitempty"`
+	// podAnnotations are further annotations of the pods.
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="!('k8s.wasmcloud.dev/config-checksum' in self)",message="podAnnotations sets k8s.wasmcloud.dev/config-checksum, which Trellis sets: remove it"
+	// +optional
+	PodAnnotations map[string]string `json:"podAnnotations,omitempty"`
+	// rollout says how many pods may be missing or surplus while pods are replaced. Default: that of Kubernetes.
+	// +optional
+	Rollout *Rollout `json:"rollout,omitempty"`
+	// podDisruptionBudget says how many pods the drain of a node may take away at once; without effect on a DaemonSet.
+	// +optional
+	PodDisruptionBudget *PodDisruptionBudget `json:"podDisruptionBudget,omitempty"`
 	// podTemplateAdditions is a PodSpec (not a template: no `spec:` within) that is merged into that of the pods;
 	// `containers` is ignored. What Trellis does not know of is handed to Kubernetes as it stands.
 	// +kubebuilder:validation:Type=object
@@ -154,6 +210,44 @@ type SchedulingOptions struct {
 	// containerTemplateAdditions are merged into the two containers.
 	// +optional
 	ContainerTemplateAdditions *ContainerTemplateAdditions `json:"containerTemplateAdditions,omitempty"`
+}
+
+// Rollout says how pods are replaced, as numbers or percentages of the wanted pods.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.maxUnavailable) && has(self.maxSurge) && string(self.maxUnavailable) in ['0', '0%'] && string(self.maxSurge) in ['0', '0%'])",message="rollout.maxUnavailable and rollout.maxSurge are both 0, so no pod could ever be replaced; raise one"
+type Rollout struct {
+	// maxUnavailable is how many of the wanted pods may be missing. Default: 25% of a Deployment; of a DaemonSet 1, or 0
+	// where maxSurge is set.
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^(100|[0-9]{1,2})%$')",message="rollout.maxUnavailable is a number from 0 or a percentage such as 25%"
+	// +optional
+	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+	// maxSurge is how many pods more than wanted may run. Default: 25% of a Deployment, 0 of a DaemonSet.
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^(100|[0-9]{1,2})%$')",message="rollout.maxSurge is a number from 0 or a percentage such as 25%"
+	// +optional
+	MaxSurge *intstr.IntOrString `json:"maxSurge,omitempty"`
+}
+
+// PodDisruptionBudget limits what the drain of nodes takes away.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.minAvailable) && has(self.maxUnavailable))",message="podDisruptionBudget takes one of minAvailable and maxUnavailable; remove the other"
+// +kubebuilder:validation:XValidation:rule="!has(self.enabled) || self.enabled || !(has(self.minAvailable) || has(self.maxUnavailable))",message="podDisruptionBudget.enabled is false, so minAvailable and maxUnavailable have no effect; remove them or enabled"
+type PodDisruptionBudget struct {
+	// enabled: false leaves the group without a budget, true gives one even to a single host. Default: there is one where
+	// more than one host is wanted.
+	// +optional
+	Enabled *bool `json:"enabled,omitempty"`
+	// maxUnavailable is how many pods may be taken away at once. Default: 1.
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^(100|[0-9]{1,2})%$')",message="podDisruptionBudget.maxUnavailable is a number from 0 or a percentage such as 25%"
+	// +optional
+	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+	// minAvailable is how many pods must stay, instead of maxUnavailable.
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^(100|[0-9]{1,2})%$')",message="podDisruptionBudget.minAvailable is a number from 0 or a percentage such as 25%"
+	// +optional
+	MinAvailable *intstr.IntOrString `json:"minAvailable,omitempty"`
 }
 
 // Resources of the two containers.

@@ -70,7 +70,7 @@ type HostStatus struct {
 	// version of the host.
 	// +optional
 	Version string `json:"version,omitempty"`
-	// ready says whether the pod of the host is ready.
+	// ready says whether the pod of the host is ready; where the host names no pod, whether it answers.
 	Ready bool `json:"ready"`
 	// startedAt is when the host started.
 	// +optional

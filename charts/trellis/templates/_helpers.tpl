@@ -15,6 +15,22 @@
 
 {{- define "trellis.natsname" -}}{{ include "trellis.fullname" . }}-nats{{- end -}}
 
+{{/* The most that JetStream keeps on disk: what is set, or four fifths of its own volume, so that NATS refuses before the disk is full. */}}
+{{- define "trellis.natsMaxFile" -}}
+{{- $nats := .Values.nats -}}
+{{- if $nats.jetstream.maxFile -}}
+{{- $nats.jetstream.maxFile -}}
+{{- else if eq $nats.storage.type "pvc" -}}
+{{- $size := toString $nats.storage.size -}}
+{{- $unit := regexFind "[A-Za-z]*$" $size -}}
+{{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- if not (hasKey $units $unit) -}}
+{{- fail (printf "nats.storage.size %q has no unit that is known; use Gi, or set nats.jetstream.maxFile" $size) -}}
+{{- end -}}
+{{- mulf (trimSuffix $unit $size | float64) (get $units $unit) 0.8 | floor | int64 -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "trellis.image" -}}
 {{ .Values.image.repository }}{{ if not (contains "@" .Values.image.repository) }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end -}}

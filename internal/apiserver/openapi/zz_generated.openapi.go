@@ -32,6 +32,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1beta1.Policy{}.OpenAPIModelName():                  schema_trellis_api_oam_v1beta1_Policy(ref),
 		v1beta1.SecretProperty{}.OpenAPIModelName():          schema_trellis_api_oam_v1beta1_SecretProperty(ref),
 		v1beta1.SecretSource{}.OpenAPIModelName():            schema_trellis_api_oam_v1beta1_SecretSource(ref),
+		v1beta1.ServiceSettings{}.OpenAPIModelName():         schema_trellis_api_oam_v1beta1_ServiceSettings(ref),
 		v1beta1.SharedComponent{}.OpenAPIModelName():         schema_trellis_api_oam_v1beta1_SharedComponent(ref),
 		v1beta1.Trait{}.OpenAPIModelName():                   schema_trellis_api_oam_v1beta1_Trait(ref),
 		v1.APIGroup{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_APIGroup(ref),
@@ -445,7 +446,7 @@ func schema_trellis_api_oam_v1beta1_ApplicationStatus(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions: Ready, Reconciling, Stalled, LatticeResolved, Deployed, Exposed.",
+							Description: "conditions: Ready, Reconciling, Stalled, LatticeResolved, Deployed, Exposed, Routed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -517,11 +518,17 @@ func schema_trellis_api_oam_v1beta1_ApplicationStatus(ref common.ReferenceCallba
 							Format:      "",
 						},
 					},
+					"service": {
+						SchemaProps: spec.SchemaProps{
+							Description: "service is what users set on that Service, so that it is set again should the Service be made anew.",
+							Ref:         ref(v1beta1.ServiceSettings{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1beta1.ComponentStatus{}.OpenAPIModelName(), v1beta1.ConfigStatus{}.OpenAPIModelName(), v1beta1.LinkStatus{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
+			v1beta1.ComponentStatus{}.OpenAPIModelName(), v1beta1.ConfigStatus{}.OpenAPIModelName(), v1beta1.LinkStatus{}.OpenAPIModelName(), v1beta1.ServiceSettings{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
 	}
 }
 
@@ -845,6 +852,13 @@ func schema_trellis_api_oam_v1beta1_HostPlacement(ref common.ReferenceCallback) 
 							Format:      "",
 						},
 					},
+					"podUID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "podUID is the uid of the pod that the host runs in, where that is a pod of this cluster.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"instances": {
 						SchemaProps: spec.SchemaProps{
 							Description: "instances on this host.",
@@ -1036,6 +1050,56 @@ func schema_trellis_api_oam_v1beta1_SecretSource(ref common.ReferenceCallback) c
 					},
 				},
 				Required: []string{"policy", "key"},
+			},
+		},
+	}
+}
+
+func schema_trellis_api_oam_v1beta1_ServiceSettings(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ServiceSettings is what users set on a Service of Trellis.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type of the Service, if it is not the default and no policy sets it.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"annotations": {
+						SchemaProps: spec.SchemaProps{
+							Description: "annotations that are not of Trellis or of a policy, 4 KiB at most.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"nodePorts": {
+						SchemaProps: spec.SchemaProps{
+							Description: "nodePorts by the name of the port.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"integer"},
+										Format: "int32",
+									},
+								},
+							},
+						},
+					},
+				},
 			},
 		},
 	}

@@ -25,6 +25,8 @@ type cluster interface {
 	Kubeconfig() string
 	// Registry is where components are pushed to, and pulled from by hosts.
 	Registry() string
+	// Insecure says whether it speaks plain HTTP.
+	Insecure() bool
 	// ImageRef is the name under which the cluster finds an image.
 	ImageRef(ref string) string
 	LoadImages(ctx context.Context, specs []image.Spec) error
@@ -51,6 +53,7 @@ func commands() []command {
 		{"status", "", "say what runs", status},
 		{"env", "", "print shell lines that point programs to the cluster", printEnv},
 		{"load-images", "--trellis FILE --helper FILE --host FILE [--tag TAG]", "build the project's images and give them to the cluster", loadImages},
+		{"load-program", "REF FILE", "build the image of a static program and give it to the cluster", loadProgram},
 		{"push-component", "REF FILE", "push a WebAssembly component to the cluster's registry", pushComponent},
 		{"kubectl", "…", "run kubectl on the cluster", kubectl},
 		{"helm", "…", "run Helm on the cluster", helm},

@@ -49,7 +49,8 @@ func down(ctx context.Context, e *env, _ []string) error { return e.cluster.Down
 func status(ctx context.Context, e *env, _ []string) error { return e.cluster.Status(ctx, e.out) }
 
 func printEnv(_ context.Context, e *env, _ []string) error {
-	fmt.Fprintf(e.out, "export KUBECONFIG=%s\nexport COMPONENT_REGISTRY=%s\n", e.cluster.Kubeconfig(), e.cluster.Registry())
+	fmt.Fprintf(e.out, "export KUBECONFIG=%s\nexport COMPONENT_REGISTRY=%s\nexport COMPONENT_REGISTRY_INSECURE=%t\n",
+		e.cluster.Kubeconfig(), e.cluster.Registry(), e.cluster.Insecure())
 	return nil
 }
 
@@ -86,6 +87,22 @@ func loadImages(ctx context.Context, e *env, args []string) error {
 	} {
 		fmt.Fprintf(e.out, "%s=%s\n", line.name, line.value)
 	}
+	return nil
+}
+
+// loadProgram makes an image of a program of somebody else.
+func loadProgram(ctx context.Context, e *env, args []string) error {
+	if len(args) != 2 {
+		return errors.New("load-program takes a reference, as ghcr.io/acme/thing:1, and a static program")
+	}
+	specs, err := withAbsolutePaths([]image.Spec{image.Program(args[0], args[1])})
+	if err != nil {
+		return err
+	}
+	if err := e.report.Step("image "+args[0]+" loaded", func() error { return e.cluster.LoadImages(ctx, specs) }); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.out, e.cluster.ImageRef(args[0]))
 	return nil
 }
 

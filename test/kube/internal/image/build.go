@@ -69,6 +69,8 @@ func configFile(img v1.Image, spec Spec) *v1.ConfigFile {
 type file struct {
 	content []byte
 	mode    fs.FileMode
+	// link is the file that this is another name of.
+	link string
 }
 
 func contents(spec Spec) (map[string]file, error) {
@@ -98,6 +100,9 @@ func contents(spec Spec) (map[string]file, error) {
 			}
 			files[library] = file{content: content, mode: 0o755}
 		}
+	}
+	for name, target := range spec.Links {
+		files[name] = file{mode: 0o777, link: target}
 	}
 	return files, nil
 }
@@ -130,6 +135,9 @@ func writeFiles(writer *tar.Writer, files map[string]file) error {
 		entry := files[name]
 		header := &tar.Header{
 			Typeflag: tar.TypeReg, Name: strings.TrimPrefix(name, "/"), Mode: int64(entry.mode), Size: int64(len(entry.content)),
+		}
+		if entry.link != "" {
+			header.Typeflag, header.Linkname = tar.TypeSymlink, entry.link
 		}
 		if err := writer.WriteHeader(header); err != nil {
 			return err

@@ -26,7 +26,7 @@ func program(t *testing.T) string {
 func TestBuild(t *testing.T) {
 	spec := Spec{
 		Ref: "example.test/thing:1", Programs: map[string]string{"/usr/local/bin/thing": program(t)},
-		Files: map[string]string{"/etc/thing.conf": "a: b"}, Entrypoint: []string{"/usr/local/bin/thing"}, Cmd: []string{"serve"},
+		Files: map[string]string{"/etc/thing.conf": "a: b"}, Links: map[string]string{"/usr/local/bin/other": "/usr/local/bin/thing"}, Entrypoint: []string{"/usr/local/bin/thing"}, Cmd: []string{"serve"},
 	}
 	img, err := Build(spec)
 	if err != nil {
@@ -49,7 +49,7 @@ func TestBuild(t *testing.T) {
 		t.Error(diff)
 	}
 	modes := entries(t, img)
-	want := map[string]int64{"tmp/": 0o1777, "home/nonroot/": 0o755, "etc/thing.conf": 0o644, "etc/passwd": 0o644, "usr/local/bin/": 0o755, "usr/local/bin/thing": 0o755}
+	want := map[string]int64{"tmp/": 0o1777, "home/nonroot/": 0o755, "etc/thing.conf": 0o644, "etc/passwd": 0o644, "usr/local/bin/": 0o755, "usr/local/bin/thing": 0o755, "usr/local/bin/other": 0o777}
 	for name, mode := range want {
 		if modes[name] != mode {
 			t.Errorf("%s has mode %o, want %o", name, modes[name], mode)

@@ -31,7 +31,9 @@ type Spec struct {
 	// dynamically linked one needs comes along.
 	Programs map[string]string
 	// Files are further files by their path.
-	Files      map[string]string
+	Files map[string]string
+	// Links are other names of files.
+	Links      map[string]string
 	Entrypoint []string
 	Cmd        []string
 }
@@ -85,7 +87,14 @@ func Project(tag, trellis, helper, host string) []Spec {
 	}
 	if host != "" {
 		const at = "/usr/local/bin/trellis-host"
-		specs = append(specs, Spec{Ref: Host + ":" + tag, Programs: map[string]string{at: host}, Entrypoint: []string{at}})
+		specs = append(specs, Spec{Ref: Host + ":" + tag, Programs: map[string]string{at: host}, Entrypoint: []string{at},
+			// Pods that wasmCloud's operator made call it so.
+			Links: map[string]string{"/usr/local/bin/wasmcloud": at}})
 	}
 	return specs
+}
+
+// Program is the image of one program, by any name.
+func Program(ref, file string) Spec {
+	return single(ref, filepath.Dir(file), filepath.Base(file), "/usr/local/bin/"+filepath.Base(file))
 }

@@ -60,6 +60,9 @@ func (c *Cluster) Registry() string {
 	return fmt.Sprintf("%s:%d", network.RegistryIP, network.RegistryPort)
 }
 
+// Insecure says that the registry speaks plain HTTP.
+func (c *Cluster) Insecure() bool { return true }
+
 // Build builds every tool that the cluster needs.
 func (c *Cluster) Build(ctx context.Context) error {
 	for _, tool := range tools.Cluster() {

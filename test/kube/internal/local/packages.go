@@ -4,6 +4,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,7 +16,8 @@ import (
 // portmap plug-in write their rules through nft.
 var packages = map[string]string{"runc": "runc", "nft": "nftables"}
 
-func (c *Cluster) ensurePackages(ctx context.Context) error {
+// EnsurePackages installs what is missing of them. They stay on the machine.
+func (c *Cluster) EnsurePackages(ctx context.Context) error {
 	var missing []string
 	for program, name := range packages {
 		if _, err := lookSystem(program); err != nil {
@@ -30,11 +32,10 @@ func (c *Cluster) ensurePackages(ctx context.Context) error {
 		return fmt.Errorf("this machine has no apt-get; %s", advice)
 	}
 	return c.Report.Step("installed "+strings.Join(missing, ", "), func() error {
-		if err := apt(ctx, "update"); err != nil {
-			return fmt.Errorf("%s: %w", advice, err)
-		}
+		// A source of packages that does not answer is no failure as long as the others have what is needed.
+		updateErr := apt(ctx, "update")
 		if err := apt(ctx, append([]string{"install", "--yes", "--no-install-recommends"}, missing...)...); err != nil {
-			return fmt.Errorf("%s: %w", advice, err)
+			return fmt.Errorf("%s: %w", advice, errors.Join(updateErr, err))
 		}
 		return nil
 	})

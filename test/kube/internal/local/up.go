@@ -17,7 +17,7 @@ import (
 // and does only what is not done: a second Up changes nothing, and an Up after
 // a crash repairs.
 func (c *Cluster) Up(ctx context.Context) error {
-	if err := c.ensurePackages(ctx); err != nil {
+	if err := c.EnsurePackages(ctx); err != nil {
 		return err
 	}
 	if err := c.Build(ctx); err != nil {

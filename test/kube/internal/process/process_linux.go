@@ -8,10 +8,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/trellis-operator/trellis/test/kube/internal/state"
 )
@@ -94,6 +98,11 @@ func start(dir state.Dir, spec Spec) (Record, error) {
 	command.Stdout, command.Stderr = log, log
 	// A session of its own: Ctrl-C in the terminal must not reach it.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: spec.CloneFlags}
+	// What our own parents left open, such as the lock of flock(1), must not
+	// stay open as long as the cluster lives. Kernels before 5.11 cannot.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EINVAL) {
+		return Record{}, fmt.Errorf("open files cannot be kept from %s: %w", spec.Name, err)
+	}
 	if err := command.Start(); err != nil {
 		return Record{}, fmt.Errorf("%s does not start: %w", spec.Name, err)
 	}

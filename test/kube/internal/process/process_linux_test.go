@@ -1,8 +1,11 @@
 package process
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,5 +99,21 @@ func TestKill_RecycledPID(t *testing.T) {
 		if old.Alive() || !record.Alive() {
 			t.Errorf("%+v: old alive %v, process alive %v", old, old.Alive(), record.Alive())
 		}
+	}
+}
+
+// A program that makes a cluster under a lock of flock(1) must not leave that
+// lock to the cluster.
+func TestEnsureInheritsNoFiles(t *testing.T) {
+	dir := state.Dir(t.TempDir())
+	lock, err := syscall.Open(dir.Path("lock"), syscall.O_CREAT|syscall.O_RDONLY, 0o600) // without O_CLOEXEC
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(lock)
+	record, _ := ensure(t, dir, sleeper(dir, "600"))
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", record.PID))
+	if err != nil || len(files) != 3 {
+		t.Errorf("the process has the files %v open (%v); want the first three only", files, err)
 	}
 }

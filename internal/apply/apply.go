@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -34,25 +35,31 @@ type Applier struct {
 // whether it may be changed; if not, the error is a *NotOwnedError. A *RefusedError says that Kubernetes does not take
 // the object as it is.
 func (a Applier) Apply(ctx context.Context, desired client.Object, owned func(live client.Object) bool) error {
-	kind := desired.GetObjectKind().GroupVersionKind().Kind
-	raw, err := json.Marshal(desired)
-	if err != nil {
-		return fmt.Errorf("encoding %s %s: %w", kind, desired.GetName(), err)
-	}
-	annotations := map[string]string{Annotation: Digest(string(raw))}
-	maps.Copy(annotations, desired.GetAnnotations())
-	desired.SetAnnotations(annotations)
 	live, err := a.Find(ctx, desired)
 	if err != nil {
 		return err
 	}
+	_, err = a.Over(ctx, desired, live, owned)
+	return err
+}
+
+// Over is Apply for whoever just found what is there, nil for nothing. It returns what is there then.
+func (a Applier) Over(ctx context.Context, desired, live client.Object, owned func(live client.Object) bool) (client.Object, error) {
+	kind := desired.GetObjectKind().GroupVersionKind().Kind
+	raw, err := json.Marshal(desired)
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s %s: %w", kind, desired.GetName(), err)
+	}
+	annotations := map[string]string{Annotation: Digest(string(raw))}
+	maps.Copy(annotations, desired.GetAnnotations())
+	desired.SetAnnotations(annotations)
 	if live != nil {
 		if !owned(live) {
-			return &NotOwnedError{Kind: kind, Name: desired.GetName()}
+			return nil, &NotOwnedError{Kind: kind, Name: desired.GetName()}
 		}
 		same, err := covers(live, desired)
 		if err != nil || same {
-			return err
+			return live, err
 		}
 	}
 	return a.write(ctx, desired, kind)
@@ -96,22 +103,32 @@ func (a Applier) blank(like client.Object) (client.Object, error) {
 	return fresh.(client.Object), nil
 }
 
-func (a Applier) write(ctx context.Context, desired client.Object, kind string) error {
+// write applies and returns what the API server made of it.
+func (a Applier) write(ctx context.Context, desired client.Object, kind string) (client.Object, error) {
 	content, err := contentOf(desired)
 	if err != nil {
-		return fmt.Errorf("encoding %s %s: %w", kind, desired.GetName(), err)
+		return nil, fmt.Errorf("encoding %s %s: %w", kind, desired.GetName(), err)
 	}
 	delete(content, "status")
 	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
-	object := client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: content})
-	err = a.Client.Apply(ctx, object, client.ForceOwnership, client.FieldOwner(a.Manager))
+	object := &unstructured.Unstructured{Object: content} // the answer replaces the content
+	err = a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.ForceOwnership, client.FieldOwner(a.Manager))
 	switch {
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err), unknownField(err):
-		return &RefusedError{Kind: kind, Name: desired.GetName(), Err: err}
+		return nil, &RefusedError{Kind: kind, Name: desired.GetName(), Err: err}
 	case err != nil:
-		return fmt.Errorf("applying %s %s: %w", kind, desired.GetName(), err)
+		return nil, fmt.Errorf("applying %s %s: %w", kind, desired.GetName(), err)
 	}
-	return nil
+	after, err := a.blank(desired)
+	if free, ok := after.(*unstructured.Unstructured); ok {
+		free.Object = object.Object
+	} else if err == nil {
+		err = runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, after)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what was made of %s %s: %w", kind, desired.GetName(), err)
+	}
+	return after, nil
 }
 
 // unknownField recognises how the API server says that a kind has no such field: as an error of its own, without a code.

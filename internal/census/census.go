@@ -50,14 +50,17 @@ type Census struct {
 	control   Control
 	heartbeat time.Duration
 	now       func() time.Time
-	changed   func()
+	changed   func(what []string)
 
-	mu     sync.Mutex
-	why    error // why the count cannot be trusted now; nil when it can
-	hosts  map[string]*entry
-	dirty  map[string]bool
-	askAll bool
-	wake   chan struct{}
+	mu    sync.Mutex
+	why   error // why the count cannot be trusted now; nil when it can
+	hosts map[string]*entry
+	// running are the hosts of each component and provider, by its id: asking all hosts for each of thousands of
+	// applications would take most of the time.
+	running map[string]map[string]bool
+	dirty   map[string]bool
+	askAll  bool
+	wake    chan struct{}
 }
 
 type entry struct {
@@ -74,8 +77,10 @@ type Options struct {
 	Heartbeat time.Duration
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
-	// Changed is called, from any goroutine and without blocking it, when a host or what it runs has changed.
-	Changed func()
+	// Changed is called, from any goroutine and without blocking it, when a host or what it runs has changed. What are the
+	// ids of components and providers that run on other hosts than before, or on hosts with other labels; none if nothing
+	// that runs has moved, and nil if anything may have.
+	Changed func(what []string)
 }
 
 // New returns a census that knows nothing before Run.
@@ -87,11 +92,11 @@ func New(control Control, o Options) *Census {
 		o.Now = time.Now
 	}
 	if o.Changed == nil {
-		o.Changed = func() {}
+		o.Changed = func([]string) {}
 	}
 	return &Census{
 		control: control, heartbeat: o.Heartbeat, now: o.Now, changed: o.Changed,
-		why: ErrNotYet, hosts: map[string]*entry{}, dirty: map[string]bool{}, wake: make(chan struct{}, 1),
+		why: ErrNotYet, hosts: map[string]*entry{}, running: map[string]map[string]bool{}, dirty: map[string]bool{}, wake: make(chan struct{}, 1),
 	}
 }
 
@@ -174,11 +179,13 @@ func (c *Census) askEverybody(ctx context.Context) bool {
 		return false
 	}
 	c.mu.Lock()
-	before := c.hosts
-	c.hosts = map[string]*entry{}
+	alive := map[string]bool{}
 	for _, p := range pings {
-		if known := before[p.ID]; known != nil {
-			c.hosts[p.ID] = known
+		alive[p.ID] = true
+	}
+	for id, known := range c.hosts {
+		if !alive[id] {
+			c.move(id, known, nil)
 		}
 	}
 	c.mu.Unlock()

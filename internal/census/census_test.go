@@ -70,7 +70,7 @@ func run(t *testing.T, test func(h *hall, c *Census, changes func() int)) {
 		h.set("A")
 		var mu sync.Mutex
 		count := 0
-		c := New(h, Options{Changed: func() { mu.Lock(); count++; mu.Unlock() }})
+		c := New(h, Options{Changed: func([]string) { mu.Lock(); count++; mu.Unlock() }})
 		if _, err := c.Hosts(); !errors.Is(err, ErrNotYet) {
 			t.Errorf("Hosts before Run = %v; want ErrNotYet", err)
 		}

@@ -49,7 +49,7 @@ func (c *Census) setWhy(why error) {
 	c.why = why
 	c.mu.Unlock()
 	if !same {
-		c.changed()
+		c.changed(nil)
 	}
 }
 
@@ -62,21 +62,21 @@ func (c *Census) put(id string, inventory lattice.Inventory) {
 	if known != nil && known.host.Inventory.FriendlyName == inventory.FriendlyName {
 		next.StartedAt = known.host.StartedAt // by seconds only, it would seem to move
 	}
-	c.hosts[id] = &entry{host: next, heard: now}
+	what := c.move(id, known, &entry{host: next, heard: now})
 	c.mu.Unlock()
 	if fresh {
-		c.changed()
+		c.changed(what)
 	}
 }
 
 func (c *Census) forget(id string) {
 	c.mu.Lock()
-	_, known := c.hosts[id]
-	delete(c.hosts, id)
+	known := c.hosts[id]
+	what := c.move(id, known, nil)
 	delete(c.dirty, id)
 	c.mu.Unlock()
-	if known {
-		c.changed()
+	if known != nil {
+		c.changed(what)
 	}
 }
 

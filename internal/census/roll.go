@@ -72,6 +72,6 @@ func (c *Census) setSilent(id string, silent bool) {
 	}
 	c.mu.Unlock()
 	if moved {
-		c.changed()
+		c.changed([]string{})
 	}
 }

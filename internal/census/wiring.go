@@ -17,7 +17,7 @@ type Feeds interface {
 // Wiring knows the links and configurations of one lattice. It is safe for concurrent use.
 type Wiring struct {
 	feeds   Feeds
-	changed func()
+	changed func(names []string)
 
 	mu      sync.Mutex
 	links   table[[]lattice.Link]
@@ -31,10 +31,11 @@ type table[T any] struct {
 	complete    bool
 }
 
-// NewWiring returns a wiring that knows nothing before Run; changed is called whenever it knows something else.
-func NewWiring(feeds Feeds, changed func()) *Wiring {
+// NewWiring returns a wiring that knows nothing before Run; changed is called whenever it knows something else, with the
+// names of the configurations and the ids of the sources of links that changed, or nil if anything may have.
+func NewWiring(feeds Feeds, changed func(names []string)) *Wiring {
 	if changed == nil {
-		changed = func() {}
+		changed = func([]string) {}
 	}
 	return &Wiring{feeds: feeds, changed: changed}
 }
@@ -78,8 +79,11 @@ func follow[V, T any](w *Wiring, t *table[T], c lattice.Change[V], value func(V)
 	w.mu.Lock()
 	news := t.take(c.Kind, c.Name, func() T { return value(c.Value) })
 	w.mu.Unlock()
-	if news {
-		w.changed()
+	switch {
+	case news && c.Kind == lattice.ChangeSynced:
+		w.changed(nil)
+	case news:
+		w.changed([]string{c.Name})
 	}
 }
 

@@ -41,7 +41,7 @@ func TestWiringShowsWhatIsCompleteOnly(t *testing.T) {
 		configs: []lattice.ConfigChange{{Kind: lattice.ChangeReset}, {Kind: lattice.ChangePut, Name: "c", Value: lattice.Config{"a": "1"}}, {Kind: lattice.ChangeSynced}},
 	}
 	changes := 0
-	w := NewWiring(start, func() { changes++ })
+	w := NewWiring(start, func([]string) { changes++ })
 	if err := w.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -142,10 +142,13 @@ func setCondition(conditions *[]metav1.Condition, kind string, condition *metav1
 
 // Report writes conditions, endpoint and what is kept; nothing is written when the status says so already.
 func (e exposedApplications) Report(ctx context.Context, key types.NamespacedName, uid types.UID, report exposure.Exposure) error {
-	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		app, err := e.client.In(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
-		if err != nil {
-			return err
+	known := e.cache.Get(key.Namespace, key.Name) // as good as a question to the API, unless it is old
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() (err error) {
+		app := known.DeepCopy()
+		if known = nil; app == nil {
+			if app, err = e.client.In(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{}); err != nil {
+				return err
+			}
 		}
 		if app.UID != uid {
 			return nil

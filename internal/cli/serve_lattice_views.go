@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/trellis-operator/trellis/internal/census"
 	"github.com/trellis-operator/trellis/internal/exposure"
 	"github.com/trellis-operator/trellis/internal/hostgroup"
-	"github.com/trellis-operator/trellis/internal/lattice"
 )
 
 // What the controllers of host groups and exposure see of lattices.
@@ -84,26 +82,22 @@ func (o *observers) Hosts(_ context.Context, lattice string) ([]hostgroup.Host, 
 	return hosts, nil
 }
 
-// View is a lattice at this moment, for exposure.
+// View is a lattice as it is known at each moment, for exposure.
 func (o *observers) View(_ context.Context, lattice string) (exposure.View, error) {
 	view, err := o.get(lattice)
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := view.census.Hosts()
-	if err != nil {
+	if err := view.census.Known(); err != nil {
 		return nil, err
 	}
 	if !view.wiring.Complete() {
 		return nil, errors.New("the links and configurations of the lattice were not read yet")
 	}
-	return exposureView{hosts: hosts, wiring: view.wiring}, nil
+	return exposureView{view}, nil
 }
 
-type exposureView struct {
-	hosts  []census.Host
-	wiring *census.Wiring
-}
+type exposureView struct{ *observer }
 
 func (v exposureView) Links(source string) []exposure.Link {
 	var links []exposure.Link
@@ -119,15 +113,8 @@ func (v exposureView) Config(name string) (map[string]string, bool) { return v.w
 
 func (v exposureView) Hosts(id string) []exposure.Host {
 	var hosts []exposure.Host
-	for _, h := range v.hosts {
-		if runs(h.Inventory, id) {
-			hosts = append(hosts, exposure.Host{ID: h.ID, Labels: h.Inventory.Labels})
-		}
+	for _, h := range v.census.Running(id) {
+		hosts = append(hosts, exposure.Host{ID: h.ID, Labels: h.Inventory.Labels})
 	}
 	return hosts
-}
-
-func runs(i lattice.Inventory, id string) bool {
-	return slices.ContainsFunc(i.Providers, func(p lattice.ProviderDescription) bool { return p.ID == id }) ||
-		slices.ContainsFunc(i.Components, func(c lattice.ComponentDescription) bool { return c.ID == id && c.MaxInstances > 0 })
 }

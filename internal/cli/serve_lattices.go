@@ -92,9 +92,14 @@ func (s *latticeSupervisor) start(ctx context.Context, running *parts, name stri
 	if err != nil {
 		return err
 	}
-	told := func() {
+	told := func(what []string) {
 		s.groups.add(name)
-		s.exposed.add(exposure.Trigger{Lattice: name})
+		if what == nil {
+			s.exposed.add(exposure.Trigger{Lattice: name})
+		}
+		for _, id := range what {
+			s.exposed.add(exposure.Trigger{Lattice: name, Name: id})
+		}
 	}
 	view := &observer{census: census.New(hosts, census.Options{Changed: told}), wiring: census.NewWiring(hosts, told)}
 	runtime := &latticeRuntime{

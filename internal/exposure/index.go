@@ -13,12 +13,16 @@ type index struct {
 	mu   sync.Mutex
 	apps map[types.NamespacedName]map[listener]bool
 	pods map[string]map[types.NamespacedName]bool
+	// interests are what an application asked of its lattice, and asking who asked.
+	interests map[types.NamespacedName]map[subject]bool
+	asking    map[subject]map[types.NamespacedName]bool
 	// referred are the applications that the routes of another name, by that one.
 	referred map[types.NamespacedName][]types.NamespacedName
 }
 
 func newIndex() *index {
 	return &index{apps: map[types.NamespacedName]map[listener]bool{}, pods: map[string]map[types.NamespacedName]bool{},
+		interests: map[types.NamespacedName]map[subject]bool{}, asking: map[subject]map[types.NamespacedName]bool{},
 		referred: map[types.NamespacedName][]types.NamespacedName{}}
 }
 
@@ -40,6 +44,7 @@ func (x *index) forget(key types.NamespacedName) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.drop(key)
+	x.keepOnly(key, nil)
 	delete(x.referred, key)
 }
 

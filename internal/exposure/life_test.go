@@ -194,6 +194,40 @@ func TestTriggers(t *testing.T) {
 	}
 }
 
+// Of the thousands of a lattice only those are looked at that asked for what changed, also while it could not be answered.
+func TestTriggers_ByName(t *testing.T) {
+	w := newWorld(t)
+	w.view.hosts = map[string][]Host{} // nothing runs yet
+	w.reconcile()
+	for name, want := range map[string]bool{"hello_world-httpserver": true, "addr": true, "hello_world-hello": true, "someone_elses": false} {
+		clear(w.again)
+		w.r.follow(context.Background(), Trigger{Lattice: "default", Name: name})
+		if w.again[hello] != want {
+			t.Errorf("%s leads to a look: %v; want %v", name, w.again[hello], want)
+		}
+		clear(w.again)
+		w.r.follow(context.Background(), Trigger{Lattice: "other", Name: name})
+		if w.again[hello] {
+			t.Errorf("%s of another lattice leads to a look", name)
+		}
+	}
+	for what, change := range map[string]func(){
+		"another configuration is used": func() {
+			w.view.links["hello_world-httpserver"] = []Link{httpLink("hello_world-hello", "new")}
+			w.view.configs["new"] = map[string]string{"address": "0.0.0.0:8080"}
+		},
+		"it is gone": func() { w.app = nil },
+	} {
+		change()
+		w.reconcile()
+		clear(w.again)
+		w.r.follow(context.Background(), Trigger{Lattice: "default", Name: "addr"})
+		if w.again[hello] {
+			t.Errorf("%s: what it asked for before still leads to a look", what)
+		}
+	}
+}
+
 // Before the chart goes every Service is let go, and stays.
 func TestLife_ReleaseAll(t *testing.T) {
 	foreign := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "foreign", Finalizers: []string{v1alpha1.ServiceFieldManager}}}

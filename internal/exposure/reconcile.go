@@ -135,7 +135,8 @@ func (r *Reconciler) serve(ctx context.Context, app *Application) (outcome, erro
 		out.condition = failed(app, ReasonInvalidPolicy, problemsOf(app)) // what is there stays, and follows its pods
 		return out, r.refresh(ctx, app)
 	}
-	view, err := r.options.Lattices.View(ctx, app.Lattice)
+	view, done, err := r.view(ctx, app)
+	defer done()
 	if err != nil {
 		return out, r.refresh(ctx, app) // nothing is known, so nothing is added; the next view triggers
 	}
@@ -164,10 +165,6 @@ func (r *Reconciler) present(ctx context.Context, app *Application, view View, e
 	live, err := r.applyService(ctx, app, existing, buildService(app, found.ports))
 	if err != nil {
 		return out, err
-	}
-	if live == nil { // the cache lags; the Service's own event comes
-		out.condition, out.endpoint, out.again = failed(app, ReasonPending, "The Service is being made."), "", time.Second
-		return out, nil
 	}
 	if err := r.applySlices(ctx, app, live.UID, found.ports); err != nil {
 		return out, err

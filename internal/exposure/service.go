@@ -37,7 +37,7 @@ func keyOf(app *Application) types.NamespacedName {
 	return types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
 }
 
-// applyService makes the Service as wanted and returns what is there then, or nil if that does not show yet.
+// applyService makes the Service as wanted and returns what is there then.
 func (r *Reconciler) applyService(ctx context.Context, app *Application, existing, wanted *corev1.Service) (*corev1.Service, error) {
 	mine := existing != nil && owned(existing, app)
 	if mine {
@@ -52,13 +52,15 @@ func (r *Reconciler) applyService(ctx context.Context, app *Application, existin
 		}
 		existing = made
 	}
-	if err := r.applier(v1alpha1.ServiceFieldManager).Apply(ctx, wanted, func(live client.Object) bool { return owned(live, app) }); err != nil {
+	var found client.Object // not a nil *Service, which is no nil
+	if existing != nil {
+		found = existing
+	}
+	live, err := r.applier(v1alpha1.ServiceFieldManager).Over(ctx, wanted, found, func(live client.Object) bool { return owned(live, app) })
+	if err != nil {
 		return nil, err
 	}
-	if existing != nil {
-		return existing, nil
-	}
-	return r.service(ctx, app)
+	return live.(*corev1.Service), nil
 }
 
 // restore makes a Service with what users had set on the one before. Its own field manager owns that, so that it is the
@@ -86,7 +88,7 @@ func (r *Reconciler) restore(ctx context.Context, wanted *corev1.Service, kept K
 	}
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return nil, nil // somebody was faster; whose it is shows when it is applied
+		return nil, fmt.Errorf("making Service %s anew: somebody was faster, so it is looked at again: %w", wanted.Name, err)
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err):
 		return nil, &apply.RefusedError{Kind: "Service", Name: wanted.Name, Err: err}
 	case err != nil:

@@ -27,10 +27,13 @@ import (
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
 )
 
-// Trigger says what to look at again: one application, or all of a lattice.
+// Trigger says what to look at again: one application, those of a lattice that asked for what has that name, or all of a
+// lattice.
 type Trigger struct {
 	Application types.NamespacedName
 	Lattice     string
+	// Name of a component, provider or configuration in the lattice.
+	Name string
 }
 
 // CacheByObject narrows what the manager's cache holds to what Trellis made. Pods are those of host groups; of nodes and
@@ -61,7 +64,8 @@ func slim(obj any) (any, error) {
 }
 
 // SetupWithManager starts the controller with the manager. Every trigger sent on triggers is followed; applications
-// that appear, change or go, and lattices in which hosts, links or configurations change, are to be sent.
+// that appear, change or go, and what changes in lattices (hosts of components and providers, links, configurations), are to
+// be sent.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, triggers <-chan Trigger) error {
 	// Without an index each look would go through all slices of the namespace.
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &discoveryv1.EndpointSlice{}, serviceOfSlice, servicesOf); err != nil {
@@ -81,7 +85,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, triggers <-chan Trigger)
 		WatchesMetadata(nodeMetadata(), handler.EnqueueRequestsFromMapFunc(r.everyApplication), builder.WithPredicates(zoneChanged())).
 		WatchesMetadata(definitionMetadata(), definitions, builder.WithPredicates(predicate.NewPredicateFuncs(ofGatewayAPI))).
 		WatchesRawSource(r.triggerSource(triggers)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: lookTimeout}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 8, ReconciliationTimeout: lookTimeout}).
 		Complete(r)
 }
 
@@ -170,6 +174,10 @@ func enqueue(queue workqueue.TypedRateLimitingInterface[reconcile.Request], requ
 func (r *Reconciler) follow(ctx context.Context, t Trigger) {
 	if t.Application.Name != "" {
 		r.again.add(t.Application, now)
+		return
+	}
+	if t.Name != "" {
+		r.tell(r.index.interested(subject{t.Lattice, t.Name}))
 		return
 	}
 	keys, err := r.options.Applications.InLattice(ctx, t.Lattice)

@@ -169,14 +169,7 @@ func TestANamespaceWithAServiceGoes(t *testing.T) {
 	})
 	t.Run("the operator was away", func(t *testing.T) {
 		a := served()
-		replicas := kubectl(t, "get", "deployment", "trellis", "-n", system, "-o", "jsonpath={.spec.replicas}")
-		back := func() { kubectlInCleanup(t, "scale", "deployment", "trellis", "-n", system, "--replicas="+replicas) }
-		t.Cleanup(back)
-		kubectl(t, "scale", "deployment", "trellis", "-n", system, "--replicas=0")
-		kubectl(t, "wait", "--for=delete", "pods", "-n", system, "-l", "app.kubernetes.io/component=operator", "--timeout=60s")
-		kubectl(t, "delete", "namespace", a.namespace, "--wait=false")
-		back()
-		awaitSystem(t)
+		away(t, func() { kubectl(t, "delete", "namespace", a.namespace, "--wait=false") })
 		kubectl(t, "wait", "--for=delete", "namespace/"+a.namespace, "--timeout=60s")
 	})
 }

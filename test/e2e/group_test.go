@@ -150,3 +150,78 @@ func strangersCredentials(t *testing.T) string {
 	}
 	return string(credentials)
 }
+
+// A HorizontalPodAutoscaler owns the size of a group: more pods come and go as it says, and the user's manifest, applied
+// again, does not take it back.
+func TestAHorizontalPodAutoscaler(t *testing.T) {
+	a := newApplication(t, "application.yaml").deploy(t)
+	autoscaler := func(size int) {
+		apply(t, a.namespace, fmt.Sprintf("apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: hosts}\nspec:\n"+
+			"  scaleTargetRef: {apiVersion: k8s.wasmcloud.dev/v1alpha1, kind: WasmCloudHostConfig, name: hosts}\n"+
+			"  minReplicas: %[1]d\n  maxReplicas: %[1]d\n"+
+			"  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]\n", size))
+	}
+	for _, size := range []int{3, 2} {
+		autoscaler(size)
+		a.awaitEndpoints(t, 2*time.Minute, size)
+		kubectl(t, "annotate", "whc", "hosts", "-n", a.namespace, fmt.Sprint("seen=", size)) // the operator looks again
+		condition(t, a.namespace, "whc/hosts", "Ready", "True", "")
+		if got := kubectl(t, "get", "deployment", "hosts", "-n", a.namespace, "-o", "jsonpath={.spec.replicas}"); got != fmt.Sprint(size) {
+			t.Errorf("the Deployment has %s replicas; the autoscaler says %d", got, size)
+		}
+	}
+	a.awaitAnswer(t, 10*time.Second, "Hello from Wasm!")
+}
+
+// hubOfPods is a NATS of the user's own, with a login by user and password.
+const hubOfPods = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: hub}
+data:
+  nats.conf: |
+    jetstream { domain: default, store_dir: /tmp/hub }
+    authorization { users: [{user: hosts, password: %[1]s}] }
+    leafnodes { port: 7422, authorization { user: hosts, password: %[1]s } }
+---
+apiVersion: v1
+kind: Service
+metadata: {name: hub}
+spec: {selector: {app: hub}, ports: [{name: client, port: 4222}, {name: leaf, port: 7422}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: hub}
+spec:
+  strategy: {type: Recreate}
+  selector: {matchLabels: {app: hub}}
+  template:
+    metadata: {labels: {app: hub}, annotations: {login: %[1]s}}
+    spec:
+      containers:
+      - {name: nats, image: %[2]s, imagePullPolicy: IfNotPresent, args: [--config, /nats/nats.conf], volumeMounts: [{name: conf, mountPath: /nats}, {name: tmp, mountPath: /tmp}]}
+      volumes: [{name: conf, configMap: {name: hub}}, {name: tmp, emptyDir: {}}]
+`
+
+// The hub takes a login away while hosts run with it: the group says so, and is sound again with the new one.
+func TestALoginIsRevoked(t *testing.T) {
+	a := newApplication(t, "application.yaml")
+	image := a.templateOfHosts(t).leaf
+	hub := func(word string) {
+		apply(t, a.namespace, fmt.Sprintf(hubOfPods, word, image))
+		kubectl(t, "rollout", "status", "deployment/hub", "-n", a.namespace, "--timeout=90s")
+	}
+	login := func(word string) {
+		apply(t, a.namespace, fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {username: hosts, password: %s}\n", word))
+	}
+	hub("first")
+	login("first")
+	apply(t, a.namespace, fmt.Sprintf("apiVersion: k8s.wasmcloud.dev/v1alpha1\nkind: WasmCloudHostConfig\nmetadata: {name: hosts}\nspec:\n"+
+		"  lattice: own\n  version: 1.9.2\n  natsAddress: nats://hub.%s.svc\n  secretName: login\n", a.namespace))
+	condition(t, a.namespace, "whc/hosts", "Ready", "True", "")
+	hub("second")
+	condition(t, a.namespace, "whc/hosts", "Ready", "False", "")
+	t.Log(kubectl(t, "get", "whc", "hosts", "-n", a.namespace, "-o", `jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}`))
+	login("second")
+	condition(t, a.namespace, "whc/hosts", "Ready", "True", "")
+}

@@ -7,8 +7,10 @@ import (
 	"sync"
 
 	"github.com/trellis-operator/trellis/internal/census"
+	"github.com/trellis-operator/trellis/internal/control"
 	"github.com/trellis-operator/trellis/internal/exposure"
 	"github.com/trellis-operator/trellis/internal/hostgroup"
+	"github.com/trellis-operator/trellis/internal/natsconn"
 )
 
 // What the controllers of host groups and exposure see of lattices.
@@ -27,19 +29,20 @@ type observer struct {
 type observers struct {
 	mu  sync.Mutex
 	of  map[string]*observer
-	why map[string]string
+	why map[string]error
 }
 
 func newObservers() *observers {
-	return &observers{of: map[string]*observer{}, why: map[string]string{}}
+	return &observers{of: map[string]*observer{}, why: map[string]error{}}
 }
 
 // fail notes why a lattice can't be connected, and says whether that is news.
 func (o *observers) fail(lattice string, why error) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	news := o.why[lattice] != why.Error()
-	o.why[lattice] = why.Error()
+	before := o.why[lattice]
+	news := before == nil || before.Error() != why.Error()
+	o.why[lattice] = why
 	return news
 }
 
@@ -55,8 +58,8 @@ func (o *observers) get(lattice string) (*observer, error) {
 	if view := o.of[lattice]; view != nil {
 		return view, nil
 	}
-	if why := o.why[lattice]; why != "" {
-		return nil, fmt.Errorf("lattice %q is not connected yet: %s", lattice, why)
+	if why := o.why[lattice]; why != nil {
+		return nil, fmt.Errorf("lattice %q is not connected yet: %w", lattice, why)
 	}
 	return nil, fmt.Errorf("lattice %q is not connected yet", lattice)
 }
@@ -65,11 +68,11 @@ func (o *observers) get(lattice string) (*observer, error) {
 func (o *observers) Hosts(_ context.Context, lattice string) ([]hostgroup.Host, error) {
 	view, err := o.get(lattice)
 	if err != nil {
-		return nil, err
+		return nil, ofLogin(err)
 	}
 	found, err := view.census.Hosts()
 	if err != nil {
-		return nil, err
+		return nil, ofLogin(err)
 	}
 	hosts := make([]hostgroup.Host, 0, len(found))
 	for _, h := range found {
@@ -80,6 +83,14 @@ func (o *observers) Hosts(_ context.Context, lattice string) ([]hostgroup.Host, 
 		})
 	}
 	return hosts, nil
+}
+
+// ofLogin marks an error for host groups whose login is refused.
+func ofLogin(err error) error {
+	if errors.Is(err, control.ErrLoginRefused) || errors.Is(err, natsconn.ErrRefused) {
+		return fmt.Errorf("%w: %w", hostgroup.ErrLoginRefused, err)
+	}
+	return err
 }
 
 // View is a lattice as it is known at each moment, for exposure.

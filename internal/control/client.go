@@ -92,7 +92,7 @@ func (c *Client) request(ctx context.Context, operation, subject string, body an
 	defer cancel()
 	msg, err := c.conn.RequestWithContext(ctx, subject, data)
 	if err != nil {
-		return lattice.Reply{}, &Error{Operation: operation, Err: translate(err)}
+		return lattice.Reply{}, &Error{Operation: operation, Err: c.translate(err)}
 	}
 	return decodeReply(operation, msg.Data)
 }

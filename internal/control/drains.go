@@ -24,12 +24,12 @@ func (c *Client) ServeDrains(ctx context.Context, left func(podUID string) (answ
 	requests := make(chan *nats.Msg, maxPendingDrains)
 	sub, err := c.conn.ChanSubscribe(subject, requests)
 	if err != nil {
-		return nil, &Error{Operation: operation, Err: translate(err)}
+		return nil, &Error{Operation: operation, Err: c.translate(err)}
 	}
 	flush, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	if err := c.conn.FlushWithContext(flush); err != nil {
-		return nil, &Error{Operation: operation, Err: translate(errors.Join(err, sub.Unsubscribe()))}
+		return nil, &Error{Operation: operation, Err: c.translate(errors.Join(err, sub.Unsubscribe()))}
 	}
 	ended := make(chan struct{})
 	go func() {

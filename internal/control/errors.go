@@ -16,6 +16,8 @@ var (
 	ErrNoResponders = errors.New("no host listens")
 	// ErrDisconnected: our own connection to NATS is down. The command was not sent.
 	ErrDisconnected = errors.New("not connected to NATS")
+	// ErrLoginRefused: our own connection is down because NATS does not accept the login any more. It is an ErrDisconnected.
+	ErrLoginRefused = fmt.Errorf("%w: it refuses the login", ErrDisconnected)
 	// ErrBadReply: the answer cannot be read.
 	ErrBadReply = errors.New("the answer cannot be read")
 )
@@ -55,7 +57,8 @@ func Refusal(err error) (message string, ok bool) {
 	return "", false
 }
 
-func translate(err error) error {
+// translate says what an error of NATS means for an operation. A connection that is down says why by its own last error.
+func (c *Client) translate(err error) error {
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return ErrNoResponders
@@ -64,8 +67,20 @@ func translate(err error) error {
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionClosed),
 		errors.Is(err, nats.ErrConnectionDraining), errors.Is(err, nats.ErrDisconnected),
 		errors.Is(err, nats.ErrConnectionReconnecting):
-		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+		return disconnected(c.conn.LastError(), err)
 	default:
 		return err
 	}
+}
+
+// disconnected prefers the reason to its effect on one operation.
+func disconnected(reason, effect error) error {
+	switch {
+	case errors.Is(reason, nats.ErrAuthorization), errors.Is(reason, nats.ErrAuthExpired), errors.Is(reason, nats.ErrAuthRevoked),
+		errors.Is(reason, nats.ErrAccountAuthExpired):
+		return fmt.Errorf("%w: %w", ErrLoginRefused, reason)
+	case reason != nil:
+		return fmt.Errorf("%w: %w", ErrDisconnected, reason)
+	}
+	return fmt.Errorf("%w: %w", ErrDisconnected, effect)
 }

@@ -33,7 +33,7 @@ func (c *Client) Events(ctx context.Context, handle func(lattice.Event), gap fun
 	}
 	if err := s.subscribe(ctx, c); err != nil {
 		c.conn.RemoveStatusListener(s.conn)
-		return nil, &Error{Operation: "subscribe to events", Err: translate(err)}
+		return nil, &Error{Operation: "subscribe to events", Err: c.translate(err)}
 	}
 	ended := make(chan struct{})
 	go func() {

@@ -19,7 +19,7 @@ const statusNoResponders = "503"
 //
 // Answers that cannot be read or refuse are skipped and logged: one odd host must not hide the others.
 func gather[T any](ctx context.Context, c *Client, operation, subject string, body any, key func(T) string) ([]T, error) {
-	fail := func(err error) ([]T, error) { return nil, &Error{Operation: operation, Err: translate(err)} }
+	fail := func(err error) ([]T, error) { return nil, &Error{Operation: operation, Err: c.translate(err)} }
 	var data []byte
 	if body != nil {
 		var err error

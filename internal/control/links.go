@@ -32,7 +32,7 @@ func (c *Client) orStored(ctx context.Context, operation string, err error, inst
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	if err := instead(ctx); err != nil {
-		return &Error{Operation: operation + " where no host listens", Err: translate(err)}
+		return &Error{Operation: operation + " where no host listens", Err: c.translate(err)}
 	}
 	return nil
 }

@@ -1,11 +1,15 @@
 package hostgroup
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
 )
+
+// ErrLoginRefused: NATS does not accept the login of the group, with which the operator looks at the lattice.
+var ErrLoginRefused = errors.New("the login is refused")
 
 // problem is why a group can't be carried out now: one condition with its reason and a message that says what to do.
 type problem struct {

@@ -2,6 +2,8 @@ package hostgroup
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,6 +18,10 @@ import (
 func (r *Reconciler) observeHosts(ctx context.Context, group *v1alpha1.WasmCloudHostConfig, pods []corev1.Pod) {
 	status := &group.Status
 	all, err := r.options.Hosts.Hosts(ctx, group.Spec.Lattice)
+	if errors.Is(err, ErrLoginRefused) {
+		r.set(group, v1alpha1.ConditionHosts, metav1.ConditionFalse, v1alpha1.ReasonLoginRefused, refusedLogin(group, err))
+		return
+	}
 	if err != nil {
 		// What was known stays: nobody saw it end.
 		r.set(group, v1alpha1.ConditionHosts, metav1.ConditionUnknown, v1alpha1.ReasonLatticeNotObserved, err.Error())
@@ -37,6 +43,14 @@ func (r *Reconciler) observeHosts(ctx context.Context, group *v1alpha1.WasmCloud
 		status.Hosts = append(status.Hosts, hostStatus(j, known[j.host.ID]))
 	}
 	r.judgeHosts(group, pods, mine)
+}
+
+// refusedLogin says which login it is: hosts have the same one as Trellis, and keep their connection for some time at most.
+func refusedLogin(group *v1alpha1.WasmCloudHostConfig, err error) string {
+	if name := group.Spec.SecretName; name != "" {
+		return fmt.Sprintf("NATS takes the login of Secret %s of spec.secretName no more; put one there that it takes: %v", name, err)
+	}
+	return fmt.Sprintf("NATS takes the login of lattice %s no more: %v", group.Spec.Lattice, err)
 }
 
 // joined is a host with its pod; pods of wasmCloud's own template are not known by their hosts.

@@ -101,7 +101,7 @@ type Host struct {
 // Hosts is the view of the lattices.
 type Hosts interface {
 	// Hosts returns the hosts of the lattice that are alive. The error says in a sentence why the lattice can't be
-	// observed now.
+	// observed now; ErrLoginRefused if it is the login.
 	Hosts(ctx context.Context, lattice string) ([]Host, error)
 }
 

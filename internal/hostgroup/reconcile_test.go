@@ -359,6 +359,9 @@ func TestReconcile_LatticeOutOfSightKeepsWhatIsKnown(t *testing.T) {
 	if got := get[v1alpha1.WasmCloudHostConfig](w, "hosts").Status.HostCount; got != 1 {
 		t.Errorf("hostCount = %d", got)
 	}
+	w.deaf = fmt.Errorf("ping hosts: %w", ErrLoginRefused)
+	w.reconcile()
+	w.expect(map[string]string{"Hosts": "False/LoginRefused", "Ready": "False/LoginRefused"})
 	w.deaf, w.hosts = nil, nil
 	w.reconcile()
 	w.expect(map[string]string{"Hosts": "False/HostsMissing"})

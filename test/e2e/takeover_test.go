@@ -16,7 +16,9 @@ import (
 const oldTemplate = `
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: hosts}
+metadata:
+  name: hosts
+  ownerReferences: [{apiVersion: k8s.wasmcloud.dev/v1alpha1, kind: WasmCloudHostConfig, name: hosts, uid: %[1]s, controller: true}]
 data:
   nats.conf: |
 

@@ -76,4 +76,6 @@ const (
 	ReasonHostsSilent = "HostsSilent"
 	// ReasonLatticeNotObserved: the operator itself has no view of the lattice.
 	ReasonLatticeNotObserved = "LatticeNotObserved"
+	// ReasonLoginRefused: NATS refuses the login that the operator and the hosts of the group have.
+	ReasonLoginRefused = "LoginRefused"
 )

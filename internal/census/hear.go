@@ -45,7 +45,7 @@ func (c *Census) mark(id string, all bool) {
 
 func (c *Census) setWhy(why error) {
 	c.mu.Lock()
-	same := (c.why == nil) == (why == nil)
+	same := c.why == nil && why == nil || c.why != nil && why != nil && c.why.Error() == why.Error()
 	c.why = why
 	c.mu.Unlock()
 	if !same {

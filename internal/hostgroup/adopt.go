@@ -3,6 +3,7 @@ package hostgroup
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -70,6 +71,16 @@ func podSpecOf(workload client.Object) *corev1.PodSpec {
 	return &corev1.PodSpec{}
 }
 
+// namesPod says whether the host of a pod gets the labels that join the two.
+func namesPod(pod *corev1.PodSpec) bool {
+	for _, c := range pod.Containers {
+		if c.Name == v1alpha1.HostContainer && slices.ContainsFunc(c.Env, func(v corev1.EnvVar) bool { return v.Name == labelEnvPrefix+v1alpha1.HostLabelPodUID }) {
+			return true
+		}
+	}
+	return false
+}
+
 // lacks lists what the template of wasmCloud's operator is missing.
 func lacks(pod *corev1.PodSpec) []string {
 	var out []string
@@ -78,16 +89,11 @@ func lacks(pod *corev1.PodSpec) []string {
 			out = append(out, what)
 		}
 	}
-	labelled, probed := false, false
+	probed := false
 	for _, c := range pod.Containers {
-		if c.Name == v1alpha1.HostContainer {
-			probed = c.ReadinessProbe != nil
-			for _, v := range c.Env {
-				labelled = labelled || v.Name == labelEnvPrefix+v1alpha1.HostLabelPodUID
-			}
-		}
+		probed = probed || c.Name == v1alpha1.HostContainer && c.ReadinessProbe != nil
 	}
-	add(!labelled, "labels that join hosts and pods")
+	add(!namesPod(pod), "labels that join hosts and pods")
 	add(!probed, "probes")
 	add(len(pod.InitContainers) == 0, "a leaf that starts before and ends after the host and listens on 127.0.0.1 only")
 	add(pod.SecurityContext == nil || pod.SecurityContext.RunAsNonRoot == nil, "restricted pod security")

@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
-	"github.com/trellis-operator/trellis/internal/conditions"
 )
 
 // observeHosts joins the hosts of the lattice with the pods of the group by the labels of the downward API.
@@ -28,8 +27,8 @@ func (r *Reconciler) observeHosts(ctx context.Context, group *v1alpha1.WasmCloud
 		return
 	}
 	mine, others, unjoined := joinHosts(all, pods)
-	if conditions.IsTrue(group.Status.Conditions, v1alpha1.ConditionTemplateOutdated) {
-		theirs := hostsOfOldPods(group, unjoined, len(pods)-len(mine))
+	if nameless := countNameless(pods); nameless > 0 { // also while they are being replaced
+		theirs := hostsOfOldPods(group, unjoined, nameless)
 		mine, others = append(mine, theirs...), others-len(theirs)
 	}
 	known := map[string]*metav1.Time{}
@@ -87,6 +86,16 @@ func joinHosts(all []Host, pods []corev1.Pod) (mine []joined, others int, unjoin
 	}
 	slices.SortFunc(mine, func(a, b joined) int { return strings.Compare(a.pod.Name, b.pod.Name) })
 	return mine, others, unjoined
+}
+
+// countNameless counts the pods of wasmCloud's template, whose hosts know no pod.
+func countNameless(pods []corev1.Pod) (n int) {
+	for i := range pods {
+		if !namesPod(&pods[i].Spec) {
+			n++
+		}
+	}
+	return n
 }
 
 // hostsOfOldPods are the hosts with the labels of the group that know no pod, as many as there are pods without a host.

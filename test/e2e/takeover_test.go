@@ -90,7 +90,10 @@ func TestHostsOfTheOldOperatorAreTakenOver(t *testing.T) {
 		apply(t, a.namespace, "apiVersion: k8s.wasmcloud.dev/v1alpha1\nkind: WasmCloudHostConfig\nmetadata:\n  name: hosts\n"+
 			"  finalizers: [operator.k8s.wasmcloud.dev/wasmcloud-host-config]\nspec: {lattice: default, version: 1.9.2, secretName: hub}\n")
 		uid := kubectl(t, "get", "whc", "hosts", "-n", a.namespace, "-o", "jsonpath={.metadata.uid}")
-		apply(t, a.namespace, fmt.Sprintf(oldTemplate, uid, template.leaf, template.host, template.env))
+		old := fmt.Sprintf(oldTemplate, uid, template.leaf, template.host, template.env)
+		if _, err := try(t, old, "apply", "--server-side", "--field-manager=application/apply-patch+yaml", "-n", a.namespace, "-f", "-"); err != nil {
+			t.Fatal(err)
+		}
 		kubectl(t, "rollout", "status", "deployment/hosts", "-n", a.namespace, "--timeout=60s")
 	})
 	old := a.podsOfGroup(t)

@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/ociwasm":      {},
 	"internal/policy":       {"api/oam"},
 	"internal/registry":     {},
+	"internal/secrets":      {},
 	"internal/store":        {},
 	"internal/storemark":    {},
 
@@ -68,7 +69,7 @@ var foreign = map[string][]string{
 	"github.com/nats-io/nats.go": {
 		"internal/store", "internal/ledger", "internal/control", "internal/natsconn", "internal/lease",
 		"internal/wadmapi", "internal/wasmhost", "internal/cli", "internal/helper", "internal/backup",
-		"internal/takeover",
+		"internal/takeover", "internal/secrets",
 	},
 }
 

@@ -24,6 +24,8 @@ type Component interface {
 type Call struct {
 	// Config returns the component's configuration as it is now.
 	Config func() map[string]string
+	// Secret returns one of the component's secrets, a string or a []byte, by the name that the component has for it.
+	Secret func(name string) (value any, ok bool)
 	// Log takes what the component logs.
 	Log func(level, context, message string)
 	// MaxMemory bounds the linear memory, MaxTime the execution.

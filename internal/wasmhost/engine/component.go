@@ -50,12 +50,10 @@ func (e *Engine) prepare(code *wt.Component) (*component, error) {
 		return nil, ErrNoHandler
 	}
 	linker := e.wt.NewLinker()
-	for _, imported := range code.Imports() {
-		definition, err := e.offer(imported)
-		if err == nil {
-			err = linker.Define(definition)
-		}
-		if err != nil {
+	imports := code.Imports()
+	homes := e.homes(imports)
+	for _, imported := range imports {
+		if err := linker.Define(e.offer(imported, homes)); err != nil {
 			linker.Close()
 			handle.Close()
 			return nil, fmt.Errorf("import %s: %w", imported.Name, err)
@@ -136,7 +134,7 @@ func reason(ctx context.Context) error {
 }
 
 func (c *component) run(ctx context.Context, exchange *wasi.Exchange, call wasmhost.Call) error {
-	instance := wasi.NewInstance(ctx, wasi.Host{Config: call.Config, Log: call.Log})
+	instance := wasi.NewInstance(ctx, wasi.Host{Config: call.Config, Secret: call.Secret, Log: call.Log})
 	defer instance.Close()
 	store := c.engine.wt.NewStore(wt.Options{
 		Data: instance,

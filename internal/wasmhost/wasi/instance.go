@@ -20,6 +20,8 @@ type Interface struct {
 type Host struct {
 	// Config returns the component's configuration as it is now.
 	Config func() map[string]string
+	// Secret returns a secret of the component, a string or a []byte.
+	Secret func(name string) (value any, ok bool)
 	// Log takes what the component logs; level is one of wasi:logging's, and "stdout" or "stderr" for its streams.
 	Log func(level, context, message string)
 }
@@ -44,6 +46,9 @@ type Instance struct {
 func NewInstance(ctx context.Context, host Host) *Instance {
 	if host.Config == nil {
 		host.Config = func() map[string]string { return nil }
+	}
+	if host.Secret == nil {
+		host.Secret = func(string) (any, bool) { return nil, false }
 	}
 	if host.Log == nil {
 		host.Log = func(string, string, string) {}
@@ -95,7 +100,7 @@ func Interfaces() map[string]Interface {
 	all := map[string]Interface{}
 	for _, part := range []map[string]Interface{
 		ioInterfaces(), clockInterfaces(), randomInterfaces(), cliInterfaces(), deniedInterfaces(),
-		configInterfaces(), httpInterfaces(),
+		configInterfaces(), secretInterfaces(), httpInterfaces(),
 	} {
 		for name, i := range part {
 			all[name] = i

@@ -32,6 +32,7 @@ const (
 	KindSocket
 	KindTerminal
 	KindDescriptor
+	KindSecret
 )
 
 // maxResources bounds what a component can make the host keep for it. A handle takes 24 bytes here; the JavaScript

@@ -33,6 +33,23 @@ type Claims struct {
 	ConfigSchema string `json:"config_schema,omitempty"`
 }
 
+// MarshalJSON writes call_alias and tags of a component even when they are empty: hosts take a record without them for a
+// provider's.
+func (c Claims) MarshalJSON() ([]byte, error) {
+	type wire Claims
+	if !strings.HasPrefix(c.Subject, "M") {
+		return Encode(wire(c))
+	}
+	if c.Tags == nil {
+		c.Tags = Tags{}
+	}
+	return Encode(struct {
+		wire
+		CallAlias string `json:"call_alias"`
+		Tags      Tags   `json:"tags"`
+	}{wire(c), c.CallAlias, c.Tags})
+}
+
 // UnmarshalJSON accepts the short names of old hosts.
 func (c *Claims) UnmarshalJSON(data []byte) error {
 	type wire Claims

@@ -55,6 +55,8 @@ const (
 
 	// ReasonFailedConfig is part of failure events when a named configuration is missing.
 	ReasonFailedConfig = "Unable to fetch requested config"
+	// ReasonFailedSecrets begins the reason in failure events when a secret cannot be had.
+	ReasonFailedSecrets = "Unable to fetch requested secrets"
 )
 
 // MessageWrongHost is the answer to a stop that names another host.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/trellis-operator/trellis/internal/lattice"
+	"github.com/trellis-operator/trellis/internal/wasmhost/secret"
+	"github.com/trellis-operator/trellis/internal/wasmhost/token"
 )
 
 // component is what runs under one id. It is replaced, never changed: requests under way keep what they started with.
@@ -17,15 +19,18 @@ type component struct {
 	annotations map[string]string
 	limits      map[string]string
 	config      []string
+	secretNames []string                // of references to secrets
+	secrets     map[string]secret.Value // by the component's own names
 	max         uint32
 	code        *heldCode
 	permits     chan struct{}
 }
 
 func newComponent(code *heldCode, command lattice.ScaleComponent) *component {
+	config, secretNames := splitNames(command.Config)
 	return &component{
 		ref: command.ComponentRef, annotations: orEmpty(command.Annotations), limits: command.Limits,
-		config: slices.Clone(command.Config), max: command.Count, code: code,
+		config: config, secretNames: secretNames, max: command.Count, code: code,
 		permits: make(chan struct{}, command.Count),
 	}
 }
@@ -91,21 +96,40 @@ func (h *Host) scale(ctx context.Context, command lattice.ScaleComponent) error 
 		h.scaled(command.ComponentID, &stopped)
 		return nil
 	}
-	next := running
-	if command.Count != running.max || !slices.Equal(command.Config, running.config) {
-		if err := h.data.demand(ctx, command.Config); err != nil {
-			return err
-		}
-		asked := command
-		asked.ComponentRef = running.ref
-		next = newComponent(running.code, asked)
+	updating := command.AllowUpdate && command.ComponentRef != running.ref
+	next, err := h.rescale(ctx, running, command, updating)
+	if err != nil {
+		return err
+	}
+	if next != running {
 		h.put(command.ComponentID, next)
 	}
 	h.scaled(command.ComponentID, next)
-	if command.AllowUpdate && command.ComponentRef != running.ref {
+	if updating {
 		return h.replace(ctx, command.ComponentID, command.ComponentRef, command.Annotations)
 	}
 	return nil
+}
+
+// rescale returns the running component as a command wants it. Secrets are fetched each time a command names some, so
+// that sending it again brings new values. If an update follows, it is the new code that must be allowed to have them.
+func (h *Host) rescale(ctx context.Context, running *component, command lattice.ScaleComponent, updating bool) (*component, error) {
+	command.ComponentRef = running.ref
+	next := newComponent(running.code, command)
+	if next.max == running.max {
+		if len(next.secretNames)+len(running.secretNames) == 0 && slices.Equal(next.config, running.config) {
+			return running, nil
+		}
+		next.permits = running.permits // instances at work count on
+	}
+	if err := h.data.demand(ctx, next.config); err != nil {
+		return nil, err
+	}
+	if updating {
+		next.secrets = running.secrets
+		return next, nil
+	}
+	return next, h.provide(ctx, next)
 }
 
 func (h *Host) start(ctx context.Context, command lattice.ScaleComponent) error {
@@ -119,7 +143,14 @@ func (h *Host) start(ctx context.Context, command lattice.ScaleComponent) error 
 	if err != nil {
 		return err
 	}
-	err = h.data.demand(ctx, command.Config)
+	c := newComponent(code, command)
+	err = h.data.demand(ctx, c.config)
+	if err == nil {
+		err = h.provide(ctx, c)
+	}
+	if err == nil {
+		err = h.recordClaims(ctx, code.token)
+	}
 	if err == nil {
 		err = h.record(ctx, command.ComponentID, command.ComponentRef)
 	}
@@ -127,7 +158,6 @@ func (h *Host) start(ctx context.Context, command lattice.ScaleComponent) error 
 		code.Close()
 		return err
 	}
-	c := newComponent(code, command)
 	h.put(command.ComponentID, c)
 	h.log.Info("A component runs", "component", command.ComponentID, "image", command.ComponentRef, "instances", command.Count)
 	h.scaled(command.ComponentID, c)
@@ -140,12 +170,16 @@ func (h *Host) load(ctx context.Context, ref string) (*heldCode, error) {
 		return nil, wrap("failed to fetch component", err)
 	}
 	began := time.Now()
+	signed, err := token.Read(bytes, began)
+	if err != nil {
+		return nil, wrap("failed to read the component's token", err)
+	}
 	code, err := h.config.Engine.Load(ctx, bytes)
 	if err != nil {
 		return nil, wrap("failed to initialize component", err)
 	}
 	h.log.V(1).Info("A component was loaded", "image", ref, "bytes", len(bytes), "took", time.Since(began).String())
-	return hold(code), nil
+	return hold(code, signed), nil
 }
 
 // record writes the specification of a first start: the reference is kept for good, links stay as they are.
@@ -181,7 +215,11 @@ func (h *Host) remove(id string) {
 }
 
 func (h *Host) scaled(id string, c *component) {
-	h.emit(lattice.ComponentScaled{ComponentID: id, HostID: h.id, ImageRef: c.ref, Annotations: maps.Clone(c.annotations), MaxInstances: c.max})
+	e := lattice.ComponentScaled{ComponentID: id, HostID: h.id, ImageRef: c.ref, Annotations: maps.Clone(c.annotations), MaxInstances: c.max}
+	if c.code != nil {
+		e.PublicKey, e.Claims = eventClaims(c.code.token)
+	}
+	h.emit(e)
 }
 
 // updateComponent answers at once. Upstream's host tells nobody but its log of what goes wrong then; this one sends the
@@ -221,7 +259,15 @@ func (h *Host) replace(ctx context.Context, id, ref string, annotations map[stri
 		return err
 	}
 	next := newComponent(code, lattice.ScaleComponent{ComponentRef: ref, Annotations: annotations, Limits: running.limits,
-		Config: running.config, Count: running.max})
+		Config: slices.Concat(running.config, running.secretNames), Count: running.max})
+	err = h.provide(ctx, next)
+	if err == nil {
+		err = h.recordClaims(ctx, code.token)
+	}
+	if err != nil {
+		code.Close()
+		return err
+	}
 	h.put(id, next)
 	running.code.Close()
 	h.log.Info("A component was updated", "component", id, "image", ref)

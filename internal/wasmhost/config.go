@@ -10,6 +10,7 @@ import (
 	"github.com/trellis-operator/trellis/internal/lattice"
 	"github.com/trellis-operator/trellis/internal/natsconn"
 	"github.com/trellis-operator/trellis/internal/ociwasm"
+	"github.com/trellis-operator/trellis/internal/wasmhost/secret"
 )
 
 // Version is what the host reports of itself: the release of upstream's host whose protocol it speaks. Managers choose
@@ -23,6 +24,9 @@ type Config struct {
 	// Control is the connection for control traffic, events and buckets; RPC the one for providers' subjects.
 	Control, RPC natsconn.Config
 	JSDomain     string
+	// SecretsTopic begins the subjects of backends of secrets; empty means that there are none.
+	SecretsTopic   string
+	SecretsTimeout time.Duration
 	// Seed of the host's key; empty makes a new one.
 	Seed   string
 	Labels map[string]string
@@ -75,10 +79,14 @@ func (c *Config) complete() error {
 	setDefault(&c.MaxComponents, DefaultMaxComponents)
 	setDefault(&c.MaxCoreInstances, DefaultMaxCoreInstances)
 	setDefault(&c.InstanceWait, DefaultInstanceWait)
+	setDefault(&c.SecretsTimeout, secret.DefaultTimeout)
 	if c.Registries.Transport == nil {
 		c.Registries.Transport = http.DefaultTransport
 	}
 	c.Registries.MaxBytes = c.MaxComponentSize
+	if c.SecretsTopic != "" {
+		return secret.ValidateTopic(c.SecretsTopic)
+	}
 	return nil
 }
 

@@ -50,11 +50,6 @@ func (d *latticeData) config(ctx context.Context, name string) (entry jetstream.
 
 // demand is missing for workloads: any absent name is an error.
 func (d *latticeData) demand(ctx context.Context, names []string) error {
-	for _, name := range names {
-		if lattice.IsSecret(name) {
-			return errNoSecrets
-		}
-	}
 	absent, err := d.missing(ctx, names)
 	if err == nil && len(absent) > 0 {
 		err = fmt.Errorf("%s: Config %s does not exist", lattice.ReasonFailedConfig, absent[0])

@@ -3,6 +3,7 @@
 package wasmhost_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/trellis-operator/trellis/internal/lattice"
 	"github.com/trellis-operator/trellis/internal/wasmhost"
 	"github.com/trellis-operator/trellis/internal/wasmhost/engine"
+	"github.com/trellis-operator/trellis/test/wasm/sign"
 )
 
 func TestHello(t *testing.T) {
@@ -51,5 +53,31 @@ func TestGRPC(t *testing.T) {
 		if err := conn.Invoke(t.Context(), "/test.Echo/Say", wrapperspb.String(words), &answer); err != nil || answer.Value != words {
 			t.Errorf("%d letters came back as %d, %v", len(words), len(answer.Value), err)
 		}
+	}
+}
+
+// A real component that is signed gets its secret by wasmcloud:secrets, and the value of a refresh in its next request.
+func TestSecretComponent(t *testing.T) {
+	runtime, err := engine.New(engine.Options{CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newVault(t, func(c *wasmhost.Config) { c.Engine = runtime })
+	code, err := os.ReadFile("../../test/fixtures/components/secret.wasm")
+	v.must(err)
+	account, module := sign.Seeds("alice")
+	code, err = sign.Component(code, sign.Options{Account: account, Module: module, Name: "secret"})
+	v.must(err)
+	v.backend.set("db", text("opensesame"))
+	url := v.serve("app", written(t, code), 4, func(c *lattice.ScaleComponent) { c.Config = []string{v.refer("password", "kube", "db")} })
+	for path, want := range map[string]string{"/password": "string ce307555897036a8", "/db": "no secret"} {
+		if status, body := get(t, url+path); status != 200 || body != want {
+			t.Errorf("%s: %d %q, want %q", path, status, body, want)
+		}
+	}
+	v.backend.set("db", `{"version":"2","binary_secret":[1,2,3]}`)
+	v.must(v.running.RefreshSecrets(t.Context(), "app"))
+	if _, body := get(t, url+"/password"); !strings.HasPrefix(body, "bytes ") {
+		t.Errorf("after the refresh: %q", body)
 	}
 }

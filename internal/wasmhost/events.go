@@ -64,9 +64,11 @@ func (h *Host) inventory() lattice.Inventory {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for id, c := range h.components {
-		i.Components = append(i.Components, lattice.ComponentDescription{
+		d := lattice.ComponentDescription{
 			ID: id, ImageRef: c.ref, Annotations: maps.Clone(c.annotations), MaxInstances: c.max, Limits: c.limits,
-		})
+		}
+		describe(&d, c.code.token)
+		i.Components = append(i.Components, d)
 	}
 	for id, p := range h.providers {
 		i.Providers = append(i.Providers, lattice.ProviderDescription{

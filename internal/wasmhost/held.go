@@ -1,18 +1,25 @@
 package wasmhost
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/trellis-operator/trellis/internal/wasmhost/token"
+)
 
 // heldCode is the code of a component, which is closed when it is replaced or stopped, and no request that found it uses
 // it any more: one that waits for an instance has not begun as far as the engine knows.
 type heldCode struct {
 	Component
+	token *token.Token // nil for code that is not signed
 
 	mu     sync.Mutex
 	users  int
 	closed bool
 }
 
-func hold(code Component) *heldCode { return &heldCode{Component: code} }
+func hold(code Component, signed *token.Token) *heldCode {
+	return &heldCode{Component: code, token: signed}
+}
 
 func (c *heldCode) use() {
 	c.mu.Lock()

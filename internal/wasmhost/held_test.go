@@ -20,7 +20,7 @@ func TestHeldCode(t *testing.T) {
 	code := &closing{}
 	h := &Host{components: map[string]*component{}}
 	command := lattice.ScaleComponent{ComponentID: "c", Count: 1}
-	h.put("c", newComponent(hold(code), command))
+	h.put("c", newComponent(hold(code, nil), command))
 	first := h.use("c")
 	h.put("c", newComponent(first.code, command)) // another number of instances
 	second := h.use("c")
@@ -42,7 +42,7 @@ func TestHeldCode(t *testing.T) {
 	}
 
 	idle := &closing{}
-	h.put("c", newComponent(hold(idle), command))
+	h.put("c", newComponent(hold(idle, nil), command))
 	h.use("c").code.done()
 	if h.remove("c"); idle.closed != 1 {
 		t.Errorf("code that nobody uses was closed %d times", idle.closed)

@@ -19,6 +19,8 @@ import (
 
 	"github.com/trellis-operator/trellis/internal/lattice"
 	"github.com/trellis-operator/trellis/internal/natsconn"
+	"github.com/trellis-operator/trellis/internal/wasmhost/secret"
+	"github.com/trellis-operator/trellis/internal/wasmhost/token"
 )
 
 // Host is one host of a lattice. Make it with New and run it once.
@@ -30,10 +32,13 @@ type Host struct {
 	started  time.Time
 	subjects lattice.Subjects
 	fetch    *fetcher
+	// identity is the host's token, which it shows to backends of secrets.
+	identity string
 
 	control *nats.Conn
 	rpc     *nats.Conn
 	data    *latticeData
+	secrets *secret.Client // nil without a topic
 
 	ready  atomic.Bool
 	stop   chan time.Duration // the deadline of a shutdown that the lattice asked for
@@ -66,8 +71,13 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the host's seed is not usable: %w", err)
 	}
+	name := friendlyName()
+	identity, err := token.ForHost(id, name, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("make the host's token: %w", err)
+	}
 	h := &Host{
-		config: c, id: id, name: friendlyName(), subjects: subjects,
+		config: c, id: id, name: name, subjects: subjects, identity: identity,
 		log:        c.Log.WithValues("host", id, "lattice", c.Lattice),
 		labels:     detectedLabels(),
 		stop:       make(chan time.Duration, 1),
@@ -128,6 +138,9 @@ func (h *Host) open(ctx context.Context) error {
 		if h.rpc, err = natsconn.Connect(ctx, h.config.RPC); err != nil {
 			return err
 		}
+	}
+	if h.config.SecretsTopic != "" {
+		h.secrets = secret.NewClient(h.control, h.config.SecretsTopic, h.config.SecretsTimeout)
 	}
 	h.data, err = openData(ctx, h.control, h.config.Lattice, h.config.JSDomain, h.log)
 	if err != nil {

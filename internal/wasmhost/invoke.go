@@ -26,6 +26,7 @@ func (h *Host) serveComponent(id string, w http.ResponseWriter, r *http.Request)
 	log := h.log.WithValues("component", id)
 	call := Call{
 		Config:           func() map[string]string { return h.data.merged(c.config) },
+		Secret:           c.secret,
 		MaxMemory:        h.config.MaxMemory,
 		MaxTime:          h.config.MaxExecution,
 		MaxCoreInstances: h.config.MaxCoreInstances,

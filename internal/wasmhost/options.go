@@ -34,6 +34,7 @@ type Settings struct {
 // raw holds the settings as they were given.
 type raw struct {
 	logLevel, lattice, controlPrefix, jsDomain, seed, admin        string
+	secretsTopic                                                   string
 	natsHost, natsPort, natsJWT, natsSeed, natsCreds               string
 	ctlHost, ctlPort, ctlJWT, ctlSeed, ctlCreds                    string
 	rpcHost, rpcPort, rpcJWT, rpcSeed, rpcCreds                    string
@@ -94,7 +95,7 @@ func (r *raw) config(env map[string]string) (Config, error) {
 		}
 	}
 	c := Config{
-		Lattice: r.lattice, ControlPrefix: r.controlPrefix, JSDomain: r.jsDomain, Seed: r.seed, Admin: r.admin,
+		Lattice: r.lattice, ControlPrefix: r.controlPrefix, JSDomain: r.jsDomain, Seed: r.seed, Admin: r.admin, SecretsTopic: r.secretsTopic,
 		Heartbeat: seconds(r.heartbeat), ProviderShutdown: millis(r.shutdownMS),
 		ComponentAuction: r.componentAuction, ProviderAuction: r.providerAuction, AllowFileLoad: r.allowFile,
 		MaxExecution: max(time.Second, millis(r.executionMS).Truncate(time.Second)), MaxMemory: int64(r.memory),

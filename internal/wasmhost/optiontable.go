@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/trellis-operator/trellis/internal/wasmhost/secret"
 )
 
 // item is one setting: its flags, its variable, and where it goes.
@@ -133,6 +135,10 @@ func newOptions(r *raw) *options {
 	o.toggle(&r.componentAuction, "enable-component-auction", "WASMCLOUD_COMPONENT_AUCTION_ENABLED", true, false, "take part in component auctions")
 	o.toggle(&r.providerAuction, "enable-provider-auction", "WASMCLOUD_PROVIDER_AUCTION_ENABLED", true, false, "take part in provider auctions")
 	o.list(&r.features, "feature", "WASMCLOUD_EXPERIMENTAL_FEATURES", "experimental features; builtin-http-server is always on")
+	o.add("secrets-topic", "WASMCLOUD_SECRETS_TOPIC", "prefix of the subjects of secrets backends; without one no secret can be had", func(v string) error {
+		r.secretsTopic = v
+		return secret.ValidateTopic(v)
+	})
 	o.text(&r.mirrors, "oci-mirrors", "TRELLIS_OCI_MIRRORS", "", "mirrors of registries, prefix=host:port/prefix, divided by commas")
 	o.text(&r.cacheDir, "cache-dir", "TRELLIS_CACHE_DIR", "", "folder for compiled code (default: trellis-host in the folder for temporary files)")
 	o.number(&r.waitMS, "instance-wait-ms", "TRELLIS_INSTANCE_WAIT_MS", uint64(DefaultInstanceWait/time.Millisecond), "how long a request waits for an instance before 503")
@@ -152,7 +158,6 @@ func addIgnored(o *options) {
 		{"policy-topic", "WASMCLOUD_POLICY_TOPIC", false},
 		{"policy-changes-topic", "WASMCLOUD_POLICY_CHANGES_TOPIC", false},
 		{"policy-timeout-ms", "WASMCLOUD_POLICY_TIMEOUT", false},
-		{"secrets-topic", "WASMCLOUD_SECRETS_TOPIC", false},
 		{"enable-observability", "WASMCLOUD_OBSERVABILITY_ENABLED", true},
 		{"enable-traces", "WASMCLOUD_TRACES_ENABLED", false},
 		{"enable-metrics", "WASMCLOUD_METRICS_ENABLED", false},

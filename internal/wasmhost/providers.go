@@ -70,10 +70,14 @@ func (h *Host) launch(ctx context.Context, command lattice.StartProvider) error 
 	if err := lattice.ValidateID(id); err != nil {
 		return err
 	}
-	if err := h.data.demand(ctx, command.Config); err != nil {
+	config, secretNames := splitNames(command.Config)
+	if err := h.data.demand(ctx, config); err != nil {
 		return err
 	}
-	server, err := newHTTPServer(h.data.merged(command.Config), h.serveComponent, &h.closing, h.log.WithValues("provider", id))
+	if _, err := h.fetchSecrets(ctx, secretNames, nil, command.Annotations); err != nil {
+		return err
+	}
+	server, err := newHTTPServer(h.data.merged(config), h.serveComponent, &h.closing, h.log.WithValues("provider", id))
 	if err != nil {
 		return err
 	}
@@ -174,8 +178,10 @@ func (h *Host) httpLinks(id string, links []lattice.Link) []httpLink {
 		if l.WitNamespace != "wasi" || l.WitPackage != "http" || !slices.Contains(l.Interfaces, "incoming-handler") {
 			continue
 		}
-		if slices.ContainsFunc(l.SourceConfig, lattice.IsSecret) {
-			h.log.Info("A link was left out because it needs a secret, which this host cannot fetch", "provider", id, "link", l.Name)
+		// The identity is the provider's, and the one that is built in has none.
+		_, secretNames := splitNames(slices.Concat(l.SourceConfig, l.TargetConfig))
+		if _, err := h.fetchSecrets(context.Background(), secretNames, nil, nil); err != nil {
+			h.log.Error(err, "A link was not delivered to its provider", "provider", id, "link", l.Name, "component", l.Target)
 			continue
 		}
 		if _, err := h.data.missing(context.Background(), l.SourceConfig); err != nil {

@@ -80,7 +80,6 @@ func TestScale_Errors(t *testing.T) {
 	fails("nowhere", "127.0.0.1:1/x:1", nil, "failed to fetch component")
 	fails("nonsense", "a b", nil, "no reference")
 	fails("no-config", good, func(c *lattice.ScaleComponent) { c.Config = []string{"gone"} }, "Config gone does not exist")
-	fails("secret", good, func(c *lattice.ScaleComponent) { c.Config = []string{"SECRET_x"} }, "secret store not configured")
 	w.serve("app", program(t, "fine"), 1, nil)
 	fails("one-too-many", good, nil, "as many components")
 	reply, err := w.conn.Request("wasmbus.ctl.v1.default.component.scale."+w.host, []byte(`{"count":1}`), time.Second)

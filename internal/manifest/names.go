@@ -35,7 +35,6 @@ const (
 	secretType       = "secret.wasmcloud.dev/v1alpha1"
 	secretPolicyBody = "properties.secret.wasmcloud.dev/v1alpha1"
 	secretPrefix     = "SECRET_"
-	backendProperty  = "backend"
 	defaultWeight    = 100
 )
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/trellis-operator/trellis/api/oam/v1beta1"
+	"github.com/trellis-operator/trellis/internal/policy"
 )
 
 // Parse makes the model of an application with this name and spec. It never fails: what cannot be read is listed in
@@ -175,21 +176,19 @@ func (p *parser) addConfig(component string, c Config) {
 
 // secret makes the stored form of a secret reference.
 func (p *parser) secret(s v1beta1.SecretProperty) (Config, error) {
-	policy, err := secretPolicy(p.spec.Policies, s)
+	found, _, err := secretPolicy(p.spec.Policies, s)
 	if err != nil {
 		return Config{}, err
 	}
-	rest := maps.Clone(policy.Properties)
-	delete(rest, backendProperty)
 	body, err := json.Marshal(struct {
 		Type       string            `json:"type"`
 		Properties map[string]string `json:"properties"`
-	}{secretPolicyBody, rest})
+	}{secretPolicyBody, backendProperties(found)})
 	if err != nil {
 		return Config{}, fmt.Errorf("encode the policy of secret %s: %w", s.Name, err)
 	}
 	values := map[string]string{
-		"name": s.Name, "type": secretType, "backend": policy.Properties[backendProperty],
+		"name": s.Name, "type": secretType, "backend": found.Properties[policy.BackendProperty],
 		"key": s.Properties.Key, "policy": string(body),
 	}
 	if s.Properties.Field != "" {
@@ -201,8 +200,9 @@ func (p *parser) secret(s v1beta1.SecretProperty) (Config, error) {
 	return Config{Name: SecretConfigName(p.model.Name, s.Name), Values: values, Secret: true}, nil
 }
 
-// secretPolicy finds the policy of a secret; of several with one name the last counts. Errors are wadm's texts.
-func secretPolicy(policies []v1beta1.Policy, s v1beta1.SecretProperty) (v1beta1.Policy, error) {
+// secretPolicy finds the policy of a secret, and its place in the list; of several with one name the last counts. Errors are
+// wadm's texts.
+func secretPolicy(policies []v1beta1.Policy, s v1beta1.SecretProperty) (v1beta1.Policy, int, error) {
 	want := s.Properties.Policy
 	for i := len(policies) - 1; i >= 0; i-- {
 		p := policies[i]
@@ -210,15 +210,15 @@ func secretPolicy(policies []v1beta1.Policy, s v1beta1.SecretProperty) (v1beta1.
 			continue
 		}
 		if p.Type != SecretPolicyType {
-			return p, fmt.Errorf("secret '%s' is mapped to policy '%s' which is not a secret policy. Expected type '%s'",
+			return p, i, fmt.Errorf("secret '%s' is mapped to policy '%s' which is not a secret policy. Expected type '%s'",
 				s.Name, want, SecretPolicyType)
 		}
-		if _, ok := p.Properties[backendProperty]; !ok {
-			return p, fmt.Errorf("secret '%s' is mapped to policy '%s' which does not include a 'backend' property", s.Name, want)
+		if _, ok := p.Properties[policy.BackendProperty]; !ok {
+			return p, i, fmt.Errorf("secret '%s' is mapped to policy '%s' which does not include a 'backend' property", s.Name, want)
 		}
-		return p, nil
+		return p, i, nil
 	}
-	return v1beta1.Policy{}, fmt.Errorf("secret '%s' is mapped to unknown policy '%s'", s.Name, want)
+	return v1beta1.Policy{}, 0, fmt.Errorf("secret '%s' is mapped to unknown policy '%s'", s.Name, want)
 }
 
 func boolToInt(b bool) int {

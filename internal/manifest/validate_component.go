@@ -122,7 +122,7 @@ func (c *check) secrets(path *field.Path, secrets []v1beta1.SecretProperty) {
 		if s.Properties.Key == "" {
 			c.errs = append(c.errs, field.Required(at.Child("properties", "key"), "name what the backend of the policy has under it"))
 		}
-		if _, err := secretPolicy(c.app.Spec.Policies, s); err != nil {
+		if _, _, err := secretPolicy(c.app.Spec.Policies, s); err != nil {
 			c.invalid(at.Child("properties", "policy"), s.Properties.Policy, "%v; list it under spec.policies with type %s and property backend",
 				err, SecretPolicyType)
 		}

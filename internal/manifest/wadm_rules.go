@@ -127,7 +127,7 @@ func (w *wadmCheck) customTarget(v any) {
 func (w *wadmCheck) secrets() {
 	check := func(secrets []v1beta1.SecretProperty) {
 		for _, s := range secrets {
-			if _, err := secretPolicy(w.app.Spec.Policies, s); err != nil {
+			if _, _, err := secretPolicy(w.app.Spec.Policies, s); err != nil {
 				w.fail(err.Error())
 			}
 		}

@@ -1,5 +1,5 @@
-// Package policy reads the policies of an application that say how it is reached from outside its lattice. It is pure:
-// text in, settings or problems out.
+// Package policy reads the policies of an application that say how it is reached from outside its lattice, and where its
+// secrets come from. It is pure: text in, settings or problems out.
 package policy
 
 import (

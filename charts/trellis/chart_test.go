@@ -323,14 +323,15 @@ func selects(selector *metav1.LabelSelector, set map[string]string) bool {
 	return err == nil && !s.Empty() && s.Matches(labels.Set(set))
 }
 
-// TestChart_Roles: the cluster's view, edit and admin have the rights on applications, their revisions and host groups
-// that their names promise, and nobody else gets them.
+// TestChart_Roles: the cluster's view, edit and admin have the rights on applications, their revisions, host groups and
+// grants that their names promise, and nobody else gets them.
 func TestChart_Roles(t *testing.T) {
 	const aggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	objects := render(t)
 	for role, want := range map[string]map[string][]string{
-		"view": {"applications": {"get", "list", "watch"}, "applicationrevisions": {"get", "list", "watch"}, "wasmcloudhostconfigs": {"get", "list", "watch"}},
-		"edit": {"applications": {"create", "update", "patch", "delete", "deletecollection"}, "wasmcloudhostconfigs": {"create", "update", "patch", "delete", "deletecollection"}},
+		"view": {"applications": {"get", "list", "watch"}, "applicationrevisions": {"get", "list", "watch"}, "wasmcloudhostconfigs": {"get", "list", "watch"}, "secretgrants": {"get", "list", "watch"}},
+		"edit": {"applications": {"create", "update", "patch", "delete", "deletecollection"}, "wasmcloudhostconfigs": {"create", "update", "patch", "delete", "deletecollection"}, "secretgrants": nil},
+		"grant-secrets": {"secretgrants": {"create", "update", "patch", "delete", "deletecollection"}, "applications": nil},
 	} {
 		found := find[rbacv1.ClusterRole](t, objects, "ClusterRole", "trellis-"+role)
 		got := map[string][]string{}

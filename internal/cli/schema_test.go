@@ -18,6 +18,7 @@ func TestSchema(t *testing.T) {
 	}
 	for _, name := range []string{
 		"core.oam.dev/application_v1beta1.json", "core.oam.dev/applicationrevision_v1beta1.json", "k8s.wasmcloud.dev/wasmcloudhostconfig_v1alpha1.json",
+		"k8s.wasmcloud.dev/secretgrant_v1alpha1.json",
 	} {
 		file := filepath.Join(dir, filepath.FromSlash(name))
 		text, err := os.ReadFile(file)
@@ -33,7 +34,7 @@ func TestSchema(t *testing.T) {
 
 func TestSchema_Errors(t *testing.T) {
 	for want, kinds := range map[string][]string{
-		"say which kind to print (Application, ApplicationRevision, WasmCloudHostConfig)": nil,
+		"say which kind to print (Application, ApplicationRevision, WasmCloudHostConfig, SecretGrant)": nil,
 		`there is no kind "widget"`: {"widget"},
 	} {
 		if err := writeSchemas(&bytes.Buffer{}, "", kinds); err == nil || !strings.Contains(err.Error(), want) {

@@ -12,8 +12,8 @@ import (
 	"github.com/trellis-operator/trellis/internal/install"
 )
 
-// installDefinitions puts the definition of host groups into the cluster; the chart leaves that to the operator, because
-// it may be there from another installation.
+// installDefinitions puts the definitions of host groups and grants into the cluster; the chart leaves that to the
+// operator, because they may be there from another installation.
 func (s *serve) installDefinitions(ctx context.Context) (err error) {
 	s.clients.Kube = s.kube
 	if s.clients.Extensions, err = apiextensions.NewForConfig(s.rest); err != nil {
@@ -22,7 +22,7 @@ func (s *serve) installDefinitions(ctx context.Context) (err error) {
 	if s.clients.Aggregator, err = aggregator.NewForConfig(s.rest); err != nil {
 		return fmt.Errorf("make a client for API services: %w", err)
 	}
-	return install.ApplyCRD(ctx, s.clients)
+	return install.ApplyCRDs(ctx, s.clients)
 }
 
 // registerAPI tells kube-apiserver where the Application API is and what certificate to trust. A group that belongs to

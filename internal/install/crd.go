@@ -21,18 +21,27 @@ const (
 	// revisionAnnotation numbers the schemas of Trellis. While two releases run side by side the newer one stays.
 	revisionAnnotation = "k8s.wasmcloud.dev/schema-revision"
 	// schemaRevision is raised with every change of the schema.
-	schemaRevision = 2
+	schemaRevision = 3
 )
 
-// ApplyCRD makes the kind of host groups known and returns once it is served. A definition of wasmCloud's operator is
-// replaced, one of a newer release of Trellis is kept.
-func ApplyCRD(ctx context.Context, clients Clients) error {
-	desired, err := definition()
-	if err != nil {
-		return err
+// ApplyCRDs makes the kinds of host groups and grants known and returns once they are served. A definition of wasmCloud's
+// operator is replaced, one of a newer release of Trellis is kept.
+func ApplyCRDs(ctx context.Context, clients Clients) error {
+	for _, text := range v1alpha1.CRDs() {
+		desired, err := definition(text)
+		if err != nil {
+			return err
+		}
+		if err := apply(ctx, clients, desired); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func apply(ctx context.Context, clients Clients, desired *apiextensionsv1.CustomResourceDefinition) error {
 	definitions := clients.Extensions.ApiextensionsV1().CustomResourceDefinitions()
-	err = retry.OnError(retry.DefaultRetry, lostRace, func() error {
+	err := retry.OnError(retry.DefaultRetry, lostRace, func() error {
 		live, err := definitions.Get(ctx, desired.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			_, err = definitions.Create(ctx, desired, metav1.CreateOptions{})
@@ -61,9 +70,9 @@ func ApplyCRD(ctx context.Context, clients Clients) error {
 // lostRace says whether another replica was faster.
 func lostRace(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
-func definition() (*apiextensionsv1.CustomResourceDefinition, error) {
+func definition(text string) (*apiextensionsv1.CustomResourceDefinition, error) {
 	var crd apiextensionsv1.CustomResourceDefinition
-	if err := yaml.UnmarshalStrict([]byte(v1alpha1.CRDYAML()), &crd); err != nil {
+	if err := yaml.UnmarshalStrict([]byte(text), &crd); err != nil {
 		return nil, fmt.Errorf("the generated definition can't be read: %w", err)
 	}
 	if crd.Annotations == nil {

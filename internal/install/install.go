@@ -1,6 +1,6 @@
-// Package install registers Trellis with the cluster at run time: the CustomResourceDefinition of host groups and the
-// APIService of applications. Not the chart: both may be there already, from wasmCloud's operator, which is taken over,
-// or from someone else, who is left alone.
+// Package install registers Trellis with the cluster at run time: the CustomResourceDefinitions of host groups and grants
+// and the APIService of applications. Not the chart: they may be there already, from wasmCloud's operator, which is taken
+// over, or from someone else, who is left alone.
 package install
 
 import (
@@ -37,10 +37,10 @@ type Options struct {
 // established is how long a new kind may take to be served.
 const established = 30 * time.Second
 
-// Apply registers both. The kind of host groups is registered even if the group of applications belongs to someone
+// Apply registers all of it. The kinds of host groups and grants are registered even if the group of applications belongs to someone
 // else, which is a *ForeignError.
 func Apply(ctx context.Context, clients Clients, options Options) error {
-	if err := ApplyCRD(ctx, clients); err != nil {
+	if err := ApplyCRDs(ctx, clients); err != nil {
 		return err
 	}
 	return ApplyAPIService(ctx, clients, options)

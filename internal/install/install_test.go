@@ -69,7 +69,7 @@ func TestApply_OnceAndAgain(t *testing.T) {
 	if err := Apply(ctx, c.Clients, options); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(c.writes(), ", "); got != "create customresourcedefinitions, create apiservices" {
+	if got := strings.Join(c.writes(), ", "); got != "create customresourcedefinitions, create customresourcedefinitions, create apiservices" {
 		t.Errorf("wrote %s", got)
 	}
 	s := c.apiService(t)
@@ -114,10 +114,14 @@ func TestApply_TakesOverWasmCloud(t *testing.T) {
 }
 
 func TestApply_KeepsTheSchemaOfANewerRelease(t *testing.T) {
-	newer := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: crdName, Annotations: map[string]string{revisionAnnotation: "999"}}}
-	establish(newer)
-	c := newCluster([]runtime.Object{newer}, nil)
-	if err := ApplyCRD(context.Background(), c.Clients); err != nil {
+	var newer []runtime.Object
+	for _, name := range []string{crdName, "secretgrants.k8s.wasmcloud.dev"} {
+		crd := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{revisionAnnotation: "999"}}}
+		establish(crd)
+		newer = append(newer, crd)
+	}
+	c := newCluster(newer, nil)
+	if err := ApplyCRDs(context.Background(), c.Clients); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.writes(); got != nil {

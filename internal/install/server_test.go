@@ -103,7 +103,7 @@ func startServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := install.ApplyCRD(t.Context(), install.Clients{Extensions: extensions}); err != nil {
+		if err := install.ApplyCRDs(t.Context(), install.Clients{Extensions: extensions}); err != nil {
 			t.Fatal(err)
 		}
 	}

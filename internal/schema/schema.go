@@ -27,8 +27,8 @@ func (d Document) File() string {
 	return d.Group + "/" + strings.ToLower(d.Kind) + "_" + d.Version + ".json"
 }
 
-// Documents makes the schemas of Application, ApplicationRevision and WasmCloudHostConfig; definitions are those of the
-// API server.
+// Documents makes the schemas of Application, ApplicationRevision, WasmCloudHostConfig and SecretGrant; definitions are
+// those of the API server.
 func Documents(definitions common.GetOpenAPIDefinitions) ([]Document, error) {
 	defined := published(definitions)
 	app, err := defined.inline(oam.Application{}.OpenAPIModelName())
@@ -39,7 +39,11 @@ func Documents(definitions common.GetOpenAPIDefinitions) ([]Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := hostConfig()
+	hosts, err := resource("WasmCloudHostConfig")
+	if err != nil {
+		return nil, err
+	}
+	grants, err := resource("SecretGrant")
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +57,7 @@ func Documents(definitions common.GetOpenAPIDefinitions) ([]Document, error) {
 		{"Application", oam.GroupName, oam.Version, app},
 		{"ApplicationRevision", oam.GroupName, oam.Version, revision},
 		{"WasmCloudHostConfig", v1alpha1.SchemeGroupVersion.Group, v1alpha1.SchemeGroupVersion.Version, hosts},
+		{"SecretGrant", v1alpha1.SchemeGroupVersion.Group, v1alpha1.SchemeGroupVersion.Version, grants},
 	} {
 		complete(kind.schema, kind.group+"/"+kind.version, kind.name)
 		text, err := json.MarshalIndent(kind.schema, "", "  ")

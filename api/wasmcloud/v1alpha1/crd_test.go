@@ -13,6 +13,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/util/json"
@@ -23,11 +24,22 @@ import (
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
 )
 
-// definition returns the generated definition as the server holds it.
-func definition(t *testing.T) *apiextensions.CustomResourceDefinition {
+// definition returns the generated definition of a kind as the server holds it.
+func definition(t *testing.T, kind string) *apiextensions.CustomResourceDefinition {
+	t.Helper()
+	for _, text := range v1alpha1.CRDs() {
+		if crd := definitionOf(t, text); crd.Spec.Names.Kind == kind {
+			return crd
+		}
+	}
+	t.Fatalf("there is no definition of %s", kind)
+	return nil
+}
+
+func definitionOf(t *testing.T, text string) *apiextensions.CustomResourceDefinition {
 	t.Helper()
 	var external apiextensionsv1.CustomResourceDefinition
-	if err := yaml.UnmarshalStrict([]byte(v1alpha1.CRDYAML()), &external); err != nil {
+	if err := yaml.UnmarshalStrict([]byte(text), &external); err != nil {
 		t.Fatal(err)
 	}
 	apiextensionsv1.SetDefaults_CustomResourceDefinition(&external)
@@ -41,28 +53,24 @@ func definition(t *testing.T) *apiextensions.CustomResourceDefinition {
 
 // TestDefinition asks the server's own validation, cost limits of CEL rules included.
 func TestDefinition(t *testing.T) {
-	crd := definition(t)
-	crd.Status.StoredVersions = []string{"v1alpha1"}
-	if errs := crdvalidation.ValidateCustomResourceDefinition(context.Background(), crd); len(errs) > 0 {
-		t.Error(errs.ToAggregate())
+	if n := len(v1alpha1.CRDs()); n != 2 {
+		t.Errorf("there are %d definitions, want 2", n)
 	}
-	if len(v1alpha1.CRDYAML()) > 200_000 {
-		t.Errorf("the definition has %d bytes; kubectl apply takes 256 KiB", len(v1alpha1.CRDYAML()))
+	for _, text := range v1alpha1.CRDs() {
+		crd := definitionOf(t, text)
+		crd.Status.StoredVersions = []string{"v1alpha1"}
+		if errs := crdvalidation.ValidateCustomResourceDefinition(context.Background(), crd); len(errs) > 0 {
+			t.Errorf("%s: %v", crd.Name, errs.ToAggregate())
+		}
+		if len(text) > 200_000 {
+			t.Errorf("the definition of %s has %d bytes; kubectl apply takes 256 KiB", crd.Name, len(text))
+		}
 	}
 }
 
 // check defaults, prunes and validates an object as the server does, and returns it.
 func check(t *testing.T, text string) (map[string]any, field.ErrorList) {
 	t.Helper()
-	crd := definition(t)
-	props := crd.Spec.Validation
-	if props == nil {
-		props = crd.Spec.Versions[0].Schema
-	}
-	structural, err := schema.NewStructural(props.OpenAPIV3Schema)
-	if err != nil {
-		t.Fatal(err)
-	}
 	raw, err := yaml.YAMLToJSON([]byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -71,13 +79,22 @@ func check(t *testing.T, text string) (map[string]any, field.ErrorList) {
 	if err := json.Unmarshal(raw, &object); err != nil { // whole numbers stay whole, as in the server
 		t.Fatal(err)
 	}
+	crd := definition(t, object["kind"].(string))
+	props := crd.Spec.Validation
+	if props == nil {
+		props = crd.Spec.Versions[0].Schema
+	}
+	structural, err := schema.NewStructural(props.OpenAPIV3Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
 	pruning.Prune(object, structural, true)
 	defaulting.Default(object, structural)
 	validator, _, err := validation.NewSchemaValidator(props.OpenAPIV3Schema)
 	if err != nil {
 		t.Fatal(err)
 	}
-	errs := validation.ValidateCustomResource(nil, object, validator)
+	errs := append(validation.ValidateCustomResource(nil, object, validator), listtype.ValidateListSetsAndMaps(nil, structural, object)...)
 	if len(errs) > 0 {
 		return object, errs
 	}
@@ -144,7 +161,7 @@ func TestSchema_Documented(t *testing.T) {
 			t.Errorf("example %d: %v", i, errs.ToAggregate())
 		}
 	}
-	for name := range definition(t).Spec.Validation.OpenAPIV3Schema.Properties["spec"].Properties {
+	for name := range definition(t, v1alpha1.Kind).Spec.Validation.OpenAPIV3Schema.Properties["spec"].Properties {
 		if !strings.Contains(string(page), "`"+name) {
 			t.Errorf("the page does not name %s", name)
 		}

@@ -16,7 +16,10 @@ var (
 )
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(SchemeGroupVersion, &WasmCloudHostConfig{}, &WasmCloudHostConfigList{})
+	scheme.AddKnownTypes(SchemeGroupVersion,
+		&WasmCloudHostConfig{}, &WasmCloudHostConfigList{},
+		&SecretGrant{}, &SecretGrantList{},
+	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 	return nil
 }

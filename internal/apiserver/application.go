@@ -20,6 +20,7 @@ type strategy struct {
 	names.NameGenerator
 	// namespaceUID finds the UID of a namespace; empty when it is not known.
 	namespaceUID func(namespace string) string
+	secrets      secretGate
 }
 
 var (
@@ -58,6 +59,7 @@ func (s *strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	app.Status = v1beta1.ApplicationStatus{}
 	settleWash(ctx, nil, app)
 	settleImport(ctx, nil, app)
+	s.secrets.settleReviewed(ctx, nil, app)
 	app.Generation = 1
 	if uid := s.namespaceUID(app.Namespace); uid != "" {
 		annotate(app, v1beta1.NamespaceUIDAnnotation, uid)
@@ -74,6 +76,7 @@ func (s *strategy) PrepareForUpdate(ctx context.Context, obj, existing runtime.O
 	}
 	settleWash(ctx, old, app)
 	settleImport(ctx, old, app)
+	s.secrets.settleReviewed(ctx, old, app)
 	app.Generation = old.Generation
 	if !sameSpec(&old.Spec, &app.Spec) || wantedLattice(old) != wantedLattice(app) || !sameDeployment(old, app) {
 		app.Generation++

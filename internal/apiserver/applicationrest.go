@@ -20,6 +20,7 @@ type applicationREST struct {
 	*genericregistry.Store
 	// terminating says whether a namespace is being deleted.
 	terminating func(namespace string) bool
+	secrets     secretGate
 }
 
 var (
@@ -42,7 +43,7 @@ func newApplicationREST(options generic.RESTOptionsGetter, s *strategy, terminat
 	}
 	status := *store
 	status.UpdateStrategy, status.ResetFieldsStrategy = statusStrategy{s}, statusStrategy{s}
-	return &applicationREST{Store: store, terminating: terminating}, &statusREST{store: &status}, nil
+	return &applicationREST{Store: store, terminating: terminating, secrets: s.secrets}, &statusREST{store: &status}, nil
 }
 
 // ShortNames implements rest.ShortNamesProvider.
@@ -51,11 +52,17 @@ func (*applicationREST) ShortNames() []string { return []string{"app"} }
 // Categories implements rest.CategoriesProvider.
 func (*applicationREST) Categories() []string { return []string{"oam"} }
 
+// Create implements rest.Creater.
+func (r *applicationREST) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions,
+) (runtime.Object, error) {
+	return r.Store.Create(ctx, obj, r.secrets.onCreate(validate), options)
+}
+
 // Update implements rest.Updater.
 func (r *applicationREST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc,
 	update rest.ValidateObjectUpdateFunc, forceCreate bool, options *metav1.UpdateOptions,
 ) (runtime.Object, bool, error) {
-	return r.Store.Update(ctx, name, understood{info}, create, update, forceCreate, options)
+	return r.Store.Update(ctx, name, understood{info}, r.secrets.onCreate(create), r.secrets.onUpdate(update), forceCreate, options)
 }
 
 // List implements rest.Lister.

@@ -31,6 +31,10 @@ type Config struct {
 	// Ports knows the ports that applications want, for warnings. Default: nobody is warned.
 	Ports Ports
 
+	// SecretsBackend is the name by which manifests call Trellis's own backend of secrets. Whoever writes one that
+	// references Secrets by it is reviewed. Default: there is none, and nobody is.
+	SecretsBackend string
+
 	// Settled says that the store is the one that was served before. No claim is freed by what another one lacks.
 	// Default: as the store itself says.
 	Settled func() bool

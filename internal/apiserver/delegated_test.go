@@ -94,7 +94,8 @@ func (k *fakeKube) authentication() map[string]any {
 	}
 }
 
-// review lets alice and masters do everything, and the users of wash write applications in team-a.
+// review lets alice and masters do everything, carol and the users of wash write applications in team-a, and carol get the
+// Secret mine. What Secret broken is like it can't say.
 func (k *fakeKube) review(w http.ResponseWriter, r *http.Request) {
 	var review authorizationv1.SubjectAccessReview
 	if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
@@ -102,8 +103,14 @@ func (k *fakeKube) review(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := review.Spec
+	if s.ResourceAttributes != nil && s.ResourceAttributes.Name == "broken" {
+		http.Error(w, "out of order", http.StatusBadRequest)
+		return
+	}
 	review.Status.Allowed = s.User == "alice" ||
 		s.NonResourceAttributes != nil && s.NonResourceAttributes.Path == "/version" || // as system:public-info-viewer
+		s.User == "carol" && s.ResourceAttributes != nil && s.ResourceAttributes.Namespace == "team-a" &&
+			(s.ResourceAttributes.Resource == applications || s.ResourceAttributes.Resource == "secrets" && s.ResourceAttributes.Verb == "get" && s.ResourceAttributes.Name == "mine") ||
 		slices.Contains(s.Groups, WashGroup) && s.ResourceAttributes != nil && s.ResourceAttributes.Namespace == "team-a" &&
 			s.ResourceAttributes.Resource == applications
 	review.APIVersion, review.Kind = "authorization.k8s.io/v1", "SubjectAccessReview"
@@ -117,7 +124,7 @@ func reply(w http.ResponseWriter, status int, body any) {
 }
 
 // delegated starts a server behind a kube-apiserver; as is a client of the front proxy that says who asks.
-func delegated(t *testing.T, mutating bool) (w *world, as func(user string, groups ...string) *rest.Config) {
+func delegated(t *testing.T, mutating bool, more ...func(*Config)) (w *world, as func(user string, groups ...string) *rest.Config) {
 	t.Helper()
 	w = prepare(t)
 	proxyCA := must(certificates.NewAuthority("front-proxy-ca", time.Now(), time.Hour))(t)
@@ -147,6 +154,9 @@ func delegated(t *testing.T, mutating bool) (w *world, as func(user string, grou
 	}
 	w.serve(func(c *Config) {
 		c.Delegated = &Delegated{Config: &rest.Config{Host: kube.URL}, Kubeconfig: file}
+		for _, m := range more {
+			m(c)
+		}
 	})
 	return w, as
 }

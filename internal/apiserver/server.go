@@ -121,7 +121,8 @@ func describe(generic *server.Config, codecs *codecs) {
 
 // resources builds the resources from the store upwards.
 func (s *Server) resources(config *Config, codecs *codecs, c *cluster, authz authorizer.Authorizer) (map[string]rest.Storage, error) {
-	rules := &strategy{ObjectTyper: codecs.scheme, NameGenerator: names.SimpleNameGenerator, namespaceUID: c.namespaceUID}
+	gate := secretGate{backend: config.SecretsBackend, authorizer: authz}
+	rules := &strategy{ObjectTyper: codecs.scheme, NameGenerator: names.SimpleNameGenerator, namespaceUID: c.namespaceUID, secrets: gate}
 	life := &lifecycle{
 		bindings: config.Bindings, claims: config.Claims, teardowns: config.Teardowns, authorizer: authz, ports: config.Ports,
 		versions: newVersionNamer(config.Clock, rand.Reader),

@@ -35,6 +35,9 @@ const (
 	WadmImportRunning = "running"
 	// WadmImportDone is a value of WadmImportAnnotation.
 	WadmImportDone = "done"
+	// SecretsReviewedAnnotation says that whoever wrote the spec was reviewed for the Secrets that it references by the
+	// backend of this name. Only Trellis writes it; revisions have it among their manifestAnnotations.
+	SecretsReviewedAnnotation = "k8s.wasmcloud.dev/secrets-reviewed"
 	// DeployedNone is the value of a deployed-version annotation that means: nothing runs.
 	DeployedNone = "none"
 

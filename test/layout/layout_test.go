@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"internal/takeover":     {"api/oam", "internal/manifest"},
 	"internal/wadmapi":      {"api/oam", "internal/manifest", "internal/lattice"},
 	"internal/apiserver":    {"api/oam", "internal/manifest", "internal/store"},
+	"internal/grants":       {"api/oam", "api/wasmcloud", "internal/manifest", "internal/policy", "internal/secrets"},
 	"internal/hostgroup":    {"api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice"},
 	"internal/exposure":     {"api/oam", "api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice", "internal/manifest", "internal/policy"},
 	"internal/wasmhost":     {"internal/lattice", "internal/natsconn", "internal/ociwasm"},

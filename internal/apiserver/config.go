@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
@@ -51,6 +52,9 @@ type Config struct {
 
 	// Audit is the log of requests. Default: none.
 	Audit Audit
+
+	// Checks are more that /readyz asks than the store. Default: none.
+	Checks []healthz.HealthChecker
 
 	// MaxReads and MaxWrites are how many requests may be in flight, watches not counted; more get 429. Default: 400 and
 	// 200.

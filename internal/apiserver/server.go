@@ -10,6 +10,7 @@ import (
 	genericopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/apiserver/pkg/storage/names"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	clientrest "k8s.io/client-go/rest"
@@ -45,7 +46,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the API server: %w", err)
 	}
-	if err := s.AddReadyzChecks(storeCheck(config.Store)); err != nil {
+	if err := s.AddReadyzChecks(append([]healthz.HealthChecker{storeCheck(config.Store)}, config.Checks...)...); err != nil {
 		return nil, fmt.Errorf("build the API server: %w", err)
 	}
 	out := &Server{generic: s, loopback: loop}

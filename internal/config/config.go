@@ -27,6 +27,8 @@ type Config struct {
 	Hosts Hosts `json:"hosts"`
 	// Wash says for which lattices wash may work on applications.
 	Wash Wash `json:"wash,omitempty"`
+	// Secrets says whether hosts are given Kubernetes Secrets.
+	Secrets Secrets `json:"secrets,omitempty"`
 	// API is where the aggregated API is served.
 	API API `json:"api,omitempty"`
 }
@@ -118,6 +120,17 @@ func (w Wash) Allows(lattice string) bool {
 	return false
 }
 
+// Secrets says whether hosts are given Kubernetes Secrets.
+type Secrets struct {
+	// Enabled serves wasmCloud's secrets protocol in every lattice, and asks whoever writes an application for the Secrets
+	// that it references.
+	Enabled bool `json:"enabled,omitempty"`
+	// Backend is the name that policies of applications call it by. Default: kube.
+	Backend string `json:"backend,omitempty"`
+	// Prefix of the subjects. Host groups have one of their own below it. Default: wasmcloud.secrets.
+	Prefix string `json:"prefix,omitempty"`
+}
+
 // API is where the aggregated API is served.
 type API struct {
 	// Port of the pods. Default: 8443.
@@ -153,6 +166,8 @@ func (c *Config) complete() {
 	setDefault(&c.NATS.Domain, "default")
 	setDefault(&c.NATS.Replicas, 1)
 	setDefault(&c.API.Port, 8443)
+	setDefault(&c.Secrets.Backend, "kube")
+	setDefault(&c.Secrets.Prefix, "wasmcloud.secrets")
 	for i := range c.Lattices {
 		if c.Lattices[i].Namespaces == nil {
 			c.Lattices[i].Namespaces = []string{"*"}

@@ -24,6 +24,7 @@ func TestParse_Defaults(t *testing.T) {
 		NATS:       NATS{Address: "nats://trellis-nats.trellis-system.svc", ClientPort: 4222, LeafPort: 7422, Domain: "default", Replicas: 1},
 		Lattices:   []Lattice{{Name: "default", Namespaces: []string{"*"}}},
 		Hosts:      Hosts{HelperImage: "ghcr.io/trellis-operator/trellis:0.1.0"},
+		Secrets:    Secrets{Backend: "kube", Prefix: "wasmcloud.secrets"},
 		API:        API{Port: 8443},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -60,6 +61,8 @@ func TestParse_Errors(t *testing.T) {
 		"no helper":         {"helperImage: ", "image: ", "hosts.helperImage"},
 		"binding":           {"lattices:", "bindings: [{lattice: a, namespaces: []}]\nlattices:", "bindings[0].namespaces"},
 		"replicas":          {`svc"`, `svc", replicas: 2`, "nats.replicas"},
+		"backend":           {"lattices:", "secrets: {backend: a.b}\nlattices:", "secrets.backend"},
+		"prefix":            {"lattices:", "secrets: {prefix: \"wasmcloud.*\"}\nlattices:", "secrets.prefix"},
 		"mirror":            {"helperImage:", "mirrors: [{prefix: x}], helperImage:", "hosts.mirrors[0]"},
 	} {
 		t.Run(name, func(t *testing.T) {

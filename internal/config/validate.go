@@ -10,7 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-var latticeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+var (
+	latticeName   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+	secretsPrefix = regexp.MustCompile(`^(?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+$`)
+)
 
 // validate returns every fault at once.
 func (c *Config) validate() error {
@@ -46,6 +49,7 @@ func (c *Config) validate() error {
 		}
 	}
 	c.validateHosts(fault)
+	c.validateSecrets(fault)
 	validatePort(c.API.Port, "api.port", fault)
 	return errors.Join(faults...)
 }
@@ -76,6 +80,15 @@ func (c *Config) validateHosts(fault func(string, ...any)) {
 		if m.Prefix == "" || m.Target == "" {
 			fault("hosts.mirrors[%d] needs both prefix and target", i)
 		}
+	}
+}
+
+func (c *Config) validateSecrets(fault func(string, ...any)) {
+	if !latticeName.MatchString(c.Secrets.Backend) {
+		fault("secrets.backend %q is not one NATS token: use letters, digits, '-' and '_'", c.Secrets.Backend)
+	}
+	if !secretsPrefix.MatchString(c.Secrets.Prefix) {
+		fault("secrets.prefix %q is not a NATS subject without wildcards such as wasmcloud.secrets", c.Secrets.Prefix)
 	}
 }
 

@@ -42,8 +42,8 @@ func hostEnv(group *v1alpha1.WasmCloudHostConfig, in Inputs) []corev1.EnvVar {
 	)
 	env = append(env, optionalEnv(s, in.Images.Mirrors)...)
 	env = append(env, labelEnv(s.HostLabels)...)
-	if s.SecretsTopicPrefix != "" {
-		env = append(env, corev1.EnvVar{Name: "WASMCLOUD_SECRETS_TOPIC", Value: s.SecretsTopicPrefix})
+	if topic := orDefault(s.SecretsTopicPrefix, in.SecretsTopic); topic != "" {
+		env = append(env, corev1.EnvVar{Name: "WASMCLOUD_SECRETS_TOPIC", Value: topic})
 	}
 	env = append(env, limitsEnv(s)...)
 	env = append(env, registryEnv(in.Registry)...)

@@ -27,6 +27,9 @@ func (r *Reconciler) gather(ctx context.Context, group *v1alpha1.WasmCloudHostCo
 		return in, p
 	}
 	in.LeafURLs = choice.leafURLs
+	if r.options.SecretsTopic != nil {
+		in.SecretsTopic = r.options.SecretsTopic(group.Namespace, group.Name)
+	}
 	var parts []string
 	note := func(part ...string) { parts = append(parts, part...) }
 	for _, step := range []func() error{

@@ -15,6 +15,8 @@ type Inputs struct {
 	Authorities []Authority
 	// Registry is how hosts log in to registries; nil means not at all.
 	Registry *Registry
+	// SecretsTopic is the subject prefix of secrets of a group that names none; empty means none.
+	SecretsTopic string
 	// Autoscaled is the number of replicas where an autoscaler of the Deployment owns it; nil means that none does.
 	Autoscaled *int32
 	// Digest covers the content of every Secret and ConfigMap above, so that a change rolls the pods.

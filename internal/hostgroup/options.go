@@ -118,7 +118,7 @@ type Applications interface {
 	Applications(ctx context.Context, lattice string) ([]App, error)
 }
 
-// Options is what a Reconciler works with. All but Now and Events are required.
+// Options is what a Reconciler works with. All but SecretsTopic, Now and Events are required.
 type Options struct {
 	Images       Images
 	Hub          Hub
@@ -128,6 +128,9 @@ type Options struct {
 	Client client.Client
 	// Live reads from the API server: Secrets, which are never cached, and objects that the cache filters out.
 	Live client.Reader
+	// SecretsTopic names the subject prefix under which the hosts of a group ask for secrets, where the group names none;
+	// nil means that there is no backend to ask.
+	SecretsTopic func(namespace, group string) string
 	// Events records transitions; nil records none.
 	Events EventRecorder
 	// Now is the clock; nil means time.Now.

@@ -95,3 +95,25 @@ func TestCache(t *testing.T) {
 		}
 	}
 }
+
+// TestHostEnv_SecretsTopic: what the group names wins, and without a backend there is none.
+func TestHostEnv_SecretsTopic(t *testing.T) {
+	for name, tc := range map[string]struct{ own, given, want string }{
+		"no backend":            {"", "", ""},
+		"no backend of Trellis": {"vault", "", "vault"},
+		"the backend":           {"", "wasmcloud.secrets.default.hosts", "wasmcloud.secrets.default.hosts"},
+		"both":                  {"vault", "wasmcloud.secrets.default.hosts", "vault"},
+	} {
+		group := loadGroup(t, minimalGroup)
+		group.Spec.SecretsTopicPrefix = tc.own
+		got := ""
+		for _, v := range hostEnv(group, Inputs{SecretsTopic: tc.given}) {
+			if v.Name == "WASMCLOUD_SECRETS_TOPIC" {
+				got = v.Value
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: hosts ask below %q, want %q", name, got, tc.want)
+		}
+	}
+}

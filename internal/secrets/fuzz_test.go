@@ -72,7 +72,7 @@ func FuzzToken(f *testing.F) {
 			text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
 			token = text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(key, []byte(text)))
 		}
-		entity, entityErr := readEntity(token, now)
+		entity, entityErr := ReadEntity(token, now)
 		host, hostErr := readHost(token, now)
 		switch {
 		case entityErr == nil && hostErr == nil:

@@ -70,7 +70,7 @@ func (s *Server) read(x *exchange, sender string) error {
 	q.Key, q.Field, q.Version = *form.Key, orEmpty(form.Field), form.Version
 	q.Application = orEmpty(form.Context.Application.Name)
 	now := s.options.Now()
-	if q.Entity, err = readEntity(form.Context.EntityJWT, now); err != nil {
+	if q.Entity, err = ReadEntity(form.Context.EntityJWT, now); err != nil {
 		return refuse(InvalidEntityJWT, "%v", err)
 	}
 	if q.HostID, err = readHost(form.Context.HostJWT, now); err != nil {

@@ -46,8 +46,9 @@ type wascapForm struct {
 	TargetHashes map[string]string `json:"target_hashes"`
 }
 
-// readEntity checks the token of a component or provider. Nothing that passes here passes as the token of a host.
-func readEntity(token string, now time.Time) (Entity, error) {
+// ReadEntity checks the token of a component or provider, as that of a request is. Nothing that passes here passes as the
+// token of a host. Errors never hold a part of it.
+func ReadEntity(token string, now time.Time) (Entity, error) {
 	claims, kind, err := readToken(token, now)
 	if err != nil {
 		return Entity{}, err

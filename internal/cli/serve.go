@@ -95,6 +95,7 @@ type serve struct {
 	lattices *lattices
 	guard    *storeGuard
 	objects  *store.Store
+	secrets  *secretService
 	loopback *rest.Config
 	cache    *applications.Cache
 
@@ -119,7 +120,7 @@ func runServe(ctx context.Context, o serveOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.parts.stop()) }()
 	for _, step := range []func(context.Context) error{
-		s.connectCluster, s.installDefinitions, s.makeManager, s.openStore, s.serveAPI, s.superviseLattices, s.startControllers,
+		s.connectCluster, s.installDefinitions, s.makeManager, s.openStore, s.prepareSecrets, s.serveAPI, s.decideSecrets, s.superviseLattices, s.startControllers,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -198,6 +199,7 @@ func (s *serve) serveAPI(ctx context.Context) error {
 		Listener: listener, Certificate: certificate,
 		Delegated:     &apiserver.Delegated{Config: s.rest, Kubeconfig: s.options.kubeconfig},
 		ShutdownDelay: shutdownDelay, Audit: s.options.audit,
+		SecretsBackend: s.secrets.backend(), Checks: s.secrets.checks(),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -245,6 +247,7 @@ func (s *serve) superviseLattices(ctx context.Context) error {
 		bindings: s.bindings, lattices: s.lattices, loopback: s.loopback, cache: s.cache, guard: s.guard, observers: s.observers,
 		recorder: eventRecorder{s.manager.GetEventRecorder("trellis")}, identity: s.options.identity, ends: ends, accounts: s.config.Wash.Accounts,
 		groups: s.groups, exposed: s.exposed, living: namespacesOf(s.kube.CoreV1().Namespaces()),
+		secrets: s.secrets,
 	}
 	s.parts.start(ctx, "lattices", supervisor.run)
 	s.parts.start(ctx, "notes for host groups", s.groups.run)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -71,30 +70,13 @@ func (e exposedApplications) Application(ctx context.Context, key types.Namespac
 	if deployed.Undeployed {
 		return out, nil
 	}
-	spec, err := e.deployedSpec(ctx, app, deployed.Version)
+	revision, err := deployedRevision(ctx, e.revisions, app, deployed.Version)
 	if err != nil {
 		return nil, err
 	}
-	out.Providers = providersOf(manifest.Parse(app.Name, spec))
-	out.Policy, out.Problems = policy.Read(app.Name, spec)
+	out.Providers = providersOf(manifest.Parse(app.Name, revision.spec))
+	out.Policy, out.Problems = policy.Read(app.Name, revision.spec)
 	return out, nil
-}
-
-// deployedSpec is the current spec, or that of the older version that is deployed.
-func (e exposedApplications) deployedSpec(ctx context.Context, app *oam.Application, version string) (*oam.ApplicationSpec, error) {
-	if version == "" || version == app.Status.Version {
-		return &app.Spec, nil
-	}
-	revisions, err := e.revisions.List(ctx, app.Namespace, app.Name)
-	if err != nil {
-		return nil, err
-	}
-	for i := range revisions {
-		if revisions[i].Version == version {
-			return &revisions[i].Spec, nil
-		}
-	}
-	return nil, fmt.Errorf("application %s/%s has no version %q to deploy", app.Namespace, app.Name, version)
 }
 
 func providersOf(model *manifest.Model) []exposure.Provider {

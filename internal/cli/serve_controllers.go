@@ -105,6 +105,7 @@ func (s *serve) startControllers(context.Context) error {
 	groups := hostgroup.New(hostgroup.Options{
 		Images: s.images(), Hub: s.hub(), Hosts: s.observers, Applications: groupApplications{s.cache},
 		Client: s.manager.GetClient(), Live: s.manager.GetAPIReader(), Events: s.manager.GetEventRecorder("trellis"),
+		SecretsTopic: s.secrets.topic(),
 	})
 	if err := groups.SetupWithManager(s.manager, s.groups.out); err != nil {
 		return fmt.Errorf("set up the controller of host groups: %w", err)

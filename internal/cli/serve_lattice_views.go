@@ -66,11 +66,7 @@ func (o *observers) get(lattice string) (*observer, error) {
 
 // Hosts lists the live hosts for host groups.
 func (o *observers) Hosts(_ context.Context, lattice string) ([]hostgroup.Host, error) {
-	view, err := o.get(lattice)
-	if err != nil {
-		return nil, ofLogin(err)
-	}
-	found, err := view.census.Hosts()
+	found, err := o.hostsOf(lattice)
 	if err != nil {
 		return nil, ofLogin(err)
 	}
@@ -83,6 +79,15 @@ func (o *observers) Hosts(_ context.Context, lattice string) ([]hostgroup.Host, 
 		})
 	}
 	return hosts, nil
+}
+
+// hostsOf are the live hosts of a lattice, for the keeper of secrets.
+func (o *observers) hostsOf(lattice string) ([]census.Host, error) {
+	view, err := o.get(lattice)
+	if err != nil {
+		return nil, err
+	}
+	return view.census.Hosts()
 }
 
 // ofLogin marks an error for host groups whose login is refused.

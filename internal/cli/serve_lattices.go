@@ -38,6 +38,9 @@ type latticeSupervisor struct {
 	identity  string
 	accounts  map[string]string // of lattices, for the multitenant form of wadm's subjects
 
+	// secrets is nil where none are served.
+	secrets *secretService
+
 	// groups and exposed are told which lattices and applications to look at again.
 	groups  *notes[string]
 	exposed *notes[exposure.Trigger]
@@ -107,9 +110,14 @@ func (s *latticeSupervisor) start(ctx context.Context, running *parts, name stri
 		living: s.living, recorder: s.recorder, ends: s.ends, identityLabel: v1alpha1.HostLabelPodUID, identity: s.identity, window: serveWindow,
 		account: s.accounts[name],
 	}
+	serveSecrets, err := s.secrets.prepare(name, link)
+	if err != nil {
+		return err
+	}
 	if err := runtime.start(ctx, running); err != nil {
 		return err
 	}
+	serveSecrets(ctx, running)
 	running.start(ctx, "census of lattice "+name, view.census.Run)
 	running.start(ctx, "wiring of lattice "+name, view.wiring.Run)
 	s.observers.set(name, view)

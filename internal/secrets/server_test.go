@@ -293,6 +293,9 @@ func TestReady(t *testing.T) {
 	if got := b.get(plainGet, usual()); got != usualReply {
 		t.Error(got)
 	}
+	if err := b.stop(); err != nil { // before its NATS is shut down
+		t.Error(err)
+	}
 }
 
 // TestReady_Refused: without the right to subscribe it is never ready.

@@ -329,8 +329,8 @@ func TestChart_Roles(t *testing.T) {
 	const aggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	objects := render(t)
 	for role, want := range map[string]map[string][]string{
-		"view": {"applications": {"get", "list", "watch"}, "applicationrevisions": {"get", "list", "watch"}, "wasmcloudhostconfigs": {"get", "list", "watch"}, "secretgrants": {"get", "list", "watch"}},
-		"edit": {"applications": {"create", "update", "patch", "delete", "deletecollection"}, "wasmcloudhostconfigs": {"create", "update", "patch", "delete", "deletecollection"}, "secretgrants": nil},
+		"view":          {"applications": {"get", "list", "watch"}, "applicationrevisions": {"get", "list", "watch"}, "wasmcloudhostconfigs": {"get", "list", "watch"}, "secretgrants": {"get", "list", "watch"}},
+		"edit":          {"applications": {"create", "update", "patch", "delete", "deletecollection"}, "wasmcloudhostconfigs": {"create", "update", "patch", "delete", "deletecollection"}, "secretgrants": nil},
 		"grant-secrets": {"secretgrants": {"create", "update", "patch", "delete", "deletecollection"}, "applications": nil},
 	} {
 		found := find[rbacv1.ClusterRole](t, objects, "ClusterRole", "trellis-"+role)
@@ -366,6 +366,44 @@ func TestChart_Roles(t *testing.T) {
 		return slices.Equal(r.ResourceNames, []string{storemark.ConfigMapName}) && slices.Equal(r.Verbs, []string{"get", "update"})
 	}) {
 		t.Errorf("the operator may not keep the mark of its store: %+v", own.Rules)
+	}
+}
+
+// TestChart_Secrets: without them neither configuration nor rights speak of them; with them the operator has what they take.
+func TestChart_Secrets(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args     []string
+		want     config.Secrets
+		of, keys []string // verbs on grants and on the Secret with the keys
+	}{
+		"off": {nil, config.Secrets{Backend: "kube", Prefix: "wasmcloud.secrets"}, nil, nil},
+		"on": {[]string{"--set", "secrets.enabled=true"}, config.Secrets{Enabled: true, Backend: "kube", Prefix: "wasmcloud.secrets"},
+			[]string{"list", "watch"}, []string{"get"}},
+		"named": {[]string{"--set", "secrets.enabled=true,secrets.backend=mine,secrets.prefix=a.b"}, config.Secrets{Enabled: true, Backend: "mine", Prefix: "a.b"},
+			[]string{"list", "watch"}, []string{"get"}},
+	} {
+		objects := render(t, tc.args...)
+		parsed, err := config.Parse([]byte(find[corev1.ConfigMap](t, objects, "ConfigMap", "trellis-config").Data["config.yaml"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parsed.Secrets != tc.want {
+			t.Errorf("%s: configuration %+v, want %+v", name, parsed.Secrets, tc.want)
+		}
+		var of, keys []string
+		for _, rule := range find[rbacv1.ClusterRole](t, objects, "ClusterRole", "trellis").Rules {
+			if slices.Contains(rule.Resources, "secretgrants") {
+				of = append(of, rule.Verbs...)
+			}
+		}
+		for _, rule := range find[rbacv1.Role](t, objects, "Role", "trellis").Rules {
+			if slices.Equal(rule.ResourceNames, []string{"trellis-secrets-key"}) {
+				keys = append(keys, rule.Verbs...)
+			}
+		}
+		if !slices.Equal(of, tc.of) || !slices.Equal(keys, tc.keys) {
+			t.Errorf("%s: the operator may %v grants and %v its keys", name, of, keys)
+		}
 	}
 }
 
@@ -421,6 +459,8 @@ func TestChart_Errors(t *testing.T) {
 		"wrong type":        {[]string{"--set", "operator.replicas=two"}, "operator/replicas"},
 		"lattice name":      {[]string{"--set-json", `nats.lattices=[{"name":"a.b"}]`}, "name"},
 		"storage":           {[]string{"--set", "nats.storage.type=nfs"}, "type"},
+		"secrets prefix":    {[]string{"--set", "secrets.prefix=a.*"}, "prefix"},
+		"secrets, unknown":  {[]string{"--set", "secrets.enable=true"}, "additional properties 'enable' not allowed"},
 		"hostPath missing":  {[]string{"--set", "nats.storage.type=hostPath"}, "nats.storage.hostPath"},
 		"external, nowhere": {[]string{"--set", "nats.enabled=false"}, "nats.external.address"},
 	} {

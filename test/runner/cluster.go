@@ -140,6 +140,7 @@ func (c *cluster) install(ctx context.Context) error {
 		"hosts.mirrors[0].prefix":   "ghcr.io/trellis-operator",
 		"hosts.mirrors[0].target":   mirrorTarget,
 		"hosts.mirrors[0].insecure": "true",
+		"secrets.enabled":           "true",
 	}
 	if existing() {
 		// What the user chose for this cluster, such as its storage, stays.

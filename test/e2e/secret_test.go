@@ -1,0 +1,200 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/trellis-operator/trellis/test/wasm/sign"
+)
+
+const (
+	secretImage = "ghcr.io/trellis-operator/secret:0.1.0"
+	// secretFile answers a path with a hash of the secret of that name.
+	secretFile = "test/fixtures/components/secret.wasm"
+	// secretWithin is how long it may take until an application says that it was refused a secret.
+	secretWithin = 60 * time.Second
+)
+
+// secretPolicy and secretReference are what makes the example's component one that has a secret.
+const (
+	secretPolicy = "spec:\n  policies:\n    - name: own\n      type: policy.secret.wasmcloud.dev/v1alpha1\n      properties: {backend: kube}\n"
+
+	secretReference = "image: " + secretImage + "\n        secrets:\n          - name: password\n" +
+		"            properties: {policy: own, key: app, field: password}\n"
+
+	secretGrant = `
+apiVersion: k8s.wasmcloud.dev/v1alpha1
+kind: SecretGrant
+metadata: {name: app}
+spec:
+  from: [{namespaces: [%[1]s], lattices: [default], applications: [%[2]s], components: [http-component]}]
+  secrets: [{name: app, keys: [password]}]
+  unauthenticated: true
+`
+)
+
+// A component gets the value of a Secret that a grant lets it have, and none once the grant is gone. The value is nowhere
+// but in the Secret and in the component.
+func TestASecret(t *testing.T) {
+	a := newApplication(t, "application.yaml")
+	canary := "canary-" + strings.ToLower(rand.Text())
+	a.text = strings.Replace(strings.Replace(a.text, exampleImage, secretReference, 1), "spec:\n", secretPolicy, 1)
+	pushSigned(t)
+	apply(t, a.namespace, "apiVersion: v1\nkind: Secret\nmetadata: {name: app}\nstringData: {password: "+canary+"}\n")
+	a.hosts(t)
+	grant := fmt.Sprintf(secretGrant, a.namespace, a.name)
+	apply(t, a.namespace, grant)
+	apply(t, a.namespace, a.text)
+	a.awaitSecret(t, canary)
+	a.leaksNothing(t, canary)
+
+	t.Run("without the grant", func(t *testing.T) {
+		kubectl(t, "delete", "application", a.name, "-n", a.namespace, "--timeout=30s")
+		awaitNothingLeft(t, a.name, 30*time.Second)
+		kubectl(t, "delete", "secretgrant", "app", "-n", a.namespace, "--timeout=30s")
+		apply(t, a.namespace, a.text)
+		condition(t, a.namespace, "application/"+a.name, "Ready", "False", "unauthorized")
+		a.awaitRefusal(t)
+	})
+	t.Run("with the grant again", func(t *testing.T) {
+		apply(t, a.namespace, grant)
+		a.awaitSecret(t, canary)
+	})
+	a.leaksNothing(t, canary)
+	kubectl(t, "delete", "application", a.name, "-n", a.namespace, "--timeout=30s")
+	awaitNothingLeft(t, a.name, 30*time.Second)
+}
+
+// pushSigned gives the component to the registry with a token, as wash signs it: one without gets no secrets.
+func pushSigned(t *testing.T) {
+	t.Helper()
+	code, err := os.ReadFile(filepath.Join(root(t), secretFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, module := sign.Seeds("e2e secret")
+	signed, err := sign.Component(code, sign.Options{Account: account, Module: module, Name: "secret", IssuedAt: time.Unix(1, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "secret.wasm")
+	if err := os.WriteFile(file, signed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	push(t, secretImage, file)
+}
+
+// awaitSecret waits for the hash of the value in the answer.
+func (a *application) awaitSecret(t *testing.T, value string) {
+	t.Helper()
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte("trellis" + value)) // never fails
+	want := fmt.Sprintf("string %016x", hash.Sum64())
+	eventually(t, 2*time.Minute, "the hash of the secret", func() error {
+		url, err := a.url(t)
+		if err != nil {
+			return err
+		}
+		return answers(t, url+"password", want)
+	})
+}
+
+func (a *application) awaitRefusal(t *testing.T) {
+	t.Helper()
+	eventually(t, secretWithin, "an Event says why the secret was refused", func() error {
+		out, err := try(t, "", "get", "events", "-n", a.namespace, "-o",
+			`jsonpath={range .items[?(@.reason=="SecretRefused")]}{.involvedObject.kind}/{.involvedObject.name} {.message}{"\n"}{end}`)
+		if err == nil && !(strings.Contains(out, "Application/"+a.name+" ") && strings.Contains(out, "SecretGrant")) {
+			err = fmt.Errorf("events: %q", out)
+		}
+		return err
+	})
+}
+
+// leaksNothing looks for a value wherever Trellis or a host could have written it.
+func (a *application) leaksNothing(t *testing.T, value string) {
+	t.Helper()
+	for what, args := range map[string][]string{
+		"the operator's log":        {"logs", "-n", system, "-l", "app.kubernetes.io/component=operator", "--tail=-1"},
+		"the hosts' log":            {"logs", "-n", a.namespace, "-l", "app.kubernetes.io/name=wasmcloud", "--all-containers", "--tail=-1"},
+		"an Event":                  {"get", "events", "-A", "-o", "yaml"},
+		"the application":           {"get", "applications,applicationrevisions", "-n", a.namespace, "-o", "yaml"},
+		"an object of a host group": {"get", "whc,deployments,configmaps,pods,secretgrants", "-n", a.namespace, "-o", "yaml"},
+	} {
+		out := kubectl(t, args...)
+		if out == "" {
+			t.Errorf("%s is empty; that it holds no value proves nothing", what)
+		}
+		if strings.Contains(out, value) {
+			t.Errorf("%s holds the value of the Secret", what)
+		}
+	}
+	if err := openLattice(t).holds(t.Context(), value); err != nil {
+		t.Error(err)
+	}
+}
+
+// holds looks through every message of every stream in the lattice's account, those of buckets included.
+func (v *latticeView) holds(ctx context.Context, value string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	read := 0
+	names := v.js.StreamNames(ctx)
+	for name := range names.Name() {
+		stream, err := v.js.Stream(ctx, name)
+		if err != nil {
+			return fmt.Errorf("open stream %s: %w", name, err)
+		}
+		n, err := searchStream(ctx, stream, value)
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+		read += n
+	}
+	if read == 0 {
+		return errors.Join(names.Err(), errors.New("the lattice's streams are empty; that they hold no value proves nothing"))
+	}
+	return names.Err()
+}
+
+// searchStream reads all that is in a stream.
+func searchStream(ctx context.Context, stream jetstream.Stream, value string) (read int, err error) {
+	info, err := stream.Info(ctx)
+	if err != nil || info.State.Msgs == 0 {
+		return 0, err
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return 0, err
+	}
+	for {
+		message, err := consumer.Next(jetstream.FetchMaxWait(5 * time.Second))
+		if err != nil {
+			if info, again := stream.Info(ctx); again == nil && info.State.Msgs == 0 {
+				return read, nil // the last one went meanwhile
+			}
+			return read, err
+		}
+		read++
+		if bytes.Contains(message.Data(), []byte(value)) || strings.Contains(fmt.Sprint(message.Headers()), value) {
+			return read, fmt.Errorf("a message on %s holds the value of the Secret", message.Subject())
+		}
+		metadata, err := message.Metadata()
+		if err != nil || metadata.NumPending == 0 {
+			return read, err
+		}
+	}
+}

@@ -112,7 +112,7 @@ func (s *secretService) prepare(lattice string, link *latticeLink) (begin func(c
 		return nil, err
 	}
 	return func(ctx context.Context, p *parts) {
-		s.ready.add(lattice, server.Ready)
+		s.ready.add(lattice, link.conn.IsConnected, server.Ready)
 		p.start(ctx, "secrets of lattice "+lattice, server.Run)
 	}, nil
 }

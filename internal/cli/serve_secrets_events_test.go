@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"errors"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -111,22 +109,5 @@ func TestEventAuditor_Budget(t *testing.T) {
 	}
 	if len(auditor.told) > maxRefusals {
 		t.Errorf("it remembers %d", len(auditor.told))
-	}
-}
-
-// TestSecretReadiness: a lattice that is not served is named, and one of somebody else's NATS does not count.
-func TestSecretReadiness(t *testing.T) {
-	ready := newSecretReadiness(func(lattice string) bool { return lattice != "foreign" })
-	served := map[string]bool{"a": true}
-	for _, lattice := range []string{"a", "b", "foreign"} {
-		ready.add(lattice, func() bool { return served[lattice] })
-	}
-	err := ready.check().Check(&http.Request{})
-	if err == nil || !strings.Contains(err.Error(), "lattices b:") {
-		t.Errorf("error = %v, want one about b alone", err)
-	}
-	served["b"] = true
-	if err := ready.check().Check(&http.Request{}); err != nil {
-		t.Error(errors.New("it is not ready"), err)
 	}
 }

@@ -83,6 +83,9 @@ func serveSecrets(t *testing.T, s *secretService) *nats.Conn {
 		}
 	})
 	eventually(t, "secrets are served", func() error { return s.checks()[0].Check(&http.Request{}) })
+	if !s.ready.of["default"].once {
+		t.Fatal("readiness says so before they are")
+	}
 	return conn
 }
 

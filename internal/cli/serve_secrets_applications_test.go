@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	oam "github.com/trellis-operator/trellis/api/oam/v1beta1"
 	"github.com/trellis-operator/trellis/internal/applications"
@@ -101,20 +105,28 @@ func TestSecretApplications(t *testing.T) {
 	}
 }
 
-// TestDeployedRevision: the review is that of the version, not that of the newest.
+// TestDeployedRevision: the review is that of the version that runs, not that of the newest.
 func TestDeployedRevision(t *testing.T) {
-	t.Parallel()
-	i := startInstallation(t)
-	app := &oam.Application{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a", Annotations: map[string]string{oam.SecretsReviewedAnnotation: "kube"}}}
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"apiVersion":"core.oam.dev/v1beta1","kind":"ApplicationRevisionList","metadata":{},"items":[
+			{"metadata":{"name":"a.0"},"application":"a","version":"0","spec":{"components":[]}},
+			{"metadata":{"name":"a.1"},"application":"a","version":"1","manifestAnnotations":{"`+oam.SecretsReviewedAnnotation+`":"kube"},"spec":{"components":[]}}]}`)
+	}))
+	t.Cleanup(api.Close)
+	client, err := applications.NewClient(&rest.Config{Host: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := &oam.Application{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a", Annotations: map[string]string{oam.SecretsReviewedAnnotation: "newest"}}}
 	app.Status.Version = "2"
-	kept := applications.NewRevisions(i.client)
-	for _, version := range []string{"", "2"} {
-		got, err := deployedRevision(t.Context(), kept, app, version)
-		if err != nil || got.spec != &app.Spec || got.annotations[oam.SecretsReviewedAnnotation] != "kube" {
-			t.Errorf("version %q: %+v, %v", version, got, err)
+	for version, want := range map[string]string{"": "newest", "2": "newest", "1": "kube", "0": ""} {
+		got, err := deployedRevision(t.Context(), applications.NewRevisions(client), app, version)
+		if err != nil || got.annotations[oam.SecretsReviewedAnnotation] != want {
+			t.Errorf("version %q: %+v, %v; want a review for %q", version, got, err, want)
 		}
 	}
-	if got, err := deployedRevision(t.Context(), kept, app, "1"); err == nil {
+	if got, err := deployedRevision(t.Context(), applications.NewRevisions(client), app, "gone"); err == nil {
 		t.Errorf("a version that is gone: %+v", got)
 	}
 }

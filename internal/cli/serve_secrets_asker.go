@@ -12,7 +12,7 @@ import (
 func groupsEnforced(string) bool { return false }
 
 // cautiousKeeper does not believe the subject of a request where anybody could have chosen it: who asks is unknown then,
-// and only a SecretGrant with unauthenticated: true gives anything.
+// and only a SecretGrant with unauthenticated: true gives anything. The audit names the group that the subject claims.
 type cautiousKeeper struct {
 	secrets.Keeper
 	// enforced is groupsEnforced.

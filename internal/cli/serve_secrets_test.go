@@ -71,6 +71,9 @@ func serveSecrets(t *testing.T, s *secretService) *nats.Conn {
 	s.config = config.Secrets{Enabled: true, Backend: "kube", Prefix: "wasmcloud.secrets"}
 	s.ready = newSecretReadiness(func(string) bool { return true })
 	s.replicas = func(string) int { return 1 }
+	if s.metrics, err = secretMetrics(); err != nil {
+		t.Fatal(err)
+	}
 	begin, err := s.prepare("default", &latticeLink{conn: conn})
 	if err != nil {
 		t.Fatal(err)

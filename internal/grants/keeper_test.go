@@ -1,6 +1,7 @@
 package grants_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	oam "github.com/trellis-operator/trellis/api/oam/v1beta1"
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
 	"github.com/trellis-operator/trellis/internal/grants"
 	"github.com/trellis-operator/trellis/internal/secrets"
@@ -73,6 +75,8 @@ func TestKeeper_Errors_Caller(t *testing.T) {
 		"no host":                {q: with(q, func(q *secrets.Question) { q.HostID = "" }), kind: refused, says: `host "" is none`},
 		"host of nobody":         {q: with(q, func(q *secrets.Question) { q.HostID = "NFORGED" }), kind: refused, says: "NFORGED"},
 		"not placed there":       {q: with(q, func(q *secrets.Question) { q.HostID = "NOTHER" }), kind: refused, says: "has no place for the component on host NOTHER"},
+		"scaled to none":         {change: scaledToNone, q: q, kind: refused, says: "has no place"},
+		"another runs it":        {change: shared, q: q, kind: refused, says: "names no such secret"},
 		"unknown group":          {q: with(q, func(q *secrets.Question) { q.Asker = secrets.Asker{Lattice: "production"} }), kind: refused, says: "is unknown"},
 		"another component":      {q: with(q, func(q *secrets.Question) { q.Entity.Subject = "MOTHER" }), kind: refused, says: "not what is in the image of component api"},
 		"another signer":         {q: with(q, func(q *secrets.Question) { q.Entity.Issuer = "AMALLORY" }), kind: refused, says: "not what is in the image"},
@@ -157,6 +161,19 @@ func TestKeeper_Errors_Secret(t *testing.T) {
 	} {
 		t.Run(name, r.run)
 	}
+}
+
+// scaledToNone leaves the component its spread without instances.
+func scaledToNone(w *world) {
+	scaler := &w.apps["production/shop"].Spec.Components[0].Traits[0]
+	scaler.Properties.Raw = bytes.Replace(scaler.Properties.Raw, []byte(`"instances":2`), []byte(`"instances":0`), 1)
+}
+
+// shared makes the component one that another application runs.
+func shared(w *world) {
+	properties := &w.apps["production/shop"].Spec.Components[0].Properties
+	properties.Image, properties.Application = "", &oam.SharedComponent{Name: "platform", Component: "api"}
+	w.images[""] = w.images[apiImage]
 }
 
 func own(name string) types.NamespacedName {

@@ -20,7 +20,7 @@ var named = regexp.MustCompile("`([a-z][a-z0-9]*)\\.(Test[A-Za-z0-9_]+)(?:/([^`]
 func sources(t *testing.T, room string) string {
 	t.Helper()
 	var files []string
-	for _, folder := range []string{"internal", "api/wasmcloud"} {
+	for _, folder := range []string{"internal", "internal/*", "api/wasmcloud", "charts", "test"} {
 		found, err := filepath.Glob(filepath.Join(root, folder, room, "*_test.go"))
 		if err != nil {
 			t.Fatal(err)
@@ -70,10 +70,10 @@ func exist(t *testing.T, text string) int {
 	for _, m := range all {
 		in := sources(t, m[1])
 		if !strings.Contains(in, "\nfunc "+m[2]+"(t *testing.T)") {
-			t.Errorf("there is no %s in internal/%s", m[2], m[1])
+			t.Errorf("there is no %s in a folder %s", m[2], m[1])
 		}
 		if m[3] != "" && !strings.Contains(in, m[3]) {
-			t.Errorf("%s in internal/%s has no case %q", m[2], m[1], m[3])
+			t.Errorf("%s in folder %s has no case %q", m[2], m[1], m[3])
 		}
 	}
 	if text != "" && strings.Count(text, ".Test") != len(all) {
@@ -180,5 +180,35 @@ func TestReflectionFaults(t *testing.T) {
 	want := strings.Fields("R1 R2 R3 R4 R5 R6 R7 R8 R9 R10 R11 R12 R13 P1 P2 P3 P4 P6")
 	if !slices.Equal(listed, want) {
 		t.Errorf("the page has the faults %v, there are %v", listed, want)
+	}
+}
+
+// TestThreats: each threat that is said to be stopped has a test that shows it, and each that is not says what to do.
+func TestThreats(t *testing.T) {
+	id := regexp.MustCompile(`^[A-Z][0-9]+$`)
+	last, stopped, open := map[string]int{}, 0, 0
+	for _, row := range rows(t, "docs/threat-model.md") {
+		if !id.MatchString(row[0]) {
+			continue // what is protected, and who acts
+		}
+		letter := row[0][:1]
+		last[letter]++
+		if row[0] != letter+strconv.Itoa(last[letter]) {
+			t.Errorf("%s follows %s%d", row[0], letter, last[letter]-1)
+		}
+		switch {
+		case letter != "R" && len(row) == 4:
+			stopped++
+			if exist(t, row[3]) == 0 {
+				t.Errorf("threat %s names no test: %s", row[0], row[3])
+			}
+		case letter == "R" && len(row) == 3 && row[2] != "":
+			open++
+		default:
+			t.Errorf("the row of %s has %d cells", row[0], len(row))
+		}
+	}
+	if stopped < 40 || open < 10 {
+		t.Errorf("the page has %d threats that are stopped and %d that are not; is it read right?", stopped, open)
 	}
 }

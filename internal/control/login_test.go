@@ -56,9 +56,13 @@ func TestALoginThatIsRevoked(t *testing.T) {
 	await("there", func(err error) bool { return err == nil })
 	first.Shutdown()
 	first.WaitForShutdown()
-	await("away", func(err error) bool { return errors.Is(err, control.ErrDisconnected) && !errors.Is(err, control.ErrLoginRefused) })
+	await("away", func(err error) bool {
+		return errors.Is(err, control.ErrDisconnected) && !errors.Is(err, control.ErrLoginRefused)
+	})
 	second := guarded(t, port, "two")
-	await("refused", func(err error) bool { return errors.Is(err, control.ErrLoginRefused) && errors.Is(err, control.ErrDisconnected) })
+	await("refused", func(err error) bool {
+		return errors.Is(err, control.ErrLoginRefused) && errors.Is(err, control.ErrDisconnected)
+	})
 	second.Shutdown()
 	second.WaitForShutdown()
 	guarded(t, port, "one")

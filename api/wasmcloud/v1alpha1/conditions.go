@@ -38,6 +38,8 @@ const (
 // Reasons of ConditionCredentials.
 const (
 	ReasonCredentialsReady = "CredentialsReady"
+	// ReasonOwnCredentials: hosts log in with a Secret of the user, whose rights in NATS Trellis does not decide.
+	ReasonOwnCredentials = "OwnCredentials"
 	// ReasonNoCredentials: no Secret is named and the address is not that of the chart, so hosts log in without any.
 	ReasonNoCredentials = "NoCredentials"
 	// ReasonSecretNotFound: a Secret or ConfigMap that the spec names does not exist.

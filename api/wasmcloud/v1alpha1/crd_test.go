@@ -198,6 +198,20 @@ func TestSchema_Errors(t *testing.T) {
 		"budget that is off":       {"{lattice: a, version: '1', schedulingOptions: {podDisruptionBudget: {enabled: false, maxUnavailable: 1}}}", "remove them or enabled"},
 		"feature nobody knows":     {"{lattice: a, version: '1', features: [warp-drive]}", "builtin-http-server"},
 		"calls too short":          {"{lattice: a, version: '1', maxExecutionTimeMs: 20}", "1000"},
+		"subject of everything":    {"{lattice: a, version: '1', nats: {publish: ['>']}}", "begins with a word"},
+		"subject of NATS":          {"{lattice: a, version: '1', nats: {publish: ['$JS.API.>']}}", "begins with a word"},
+		"wildcard at the front":    {"{lattice: a, version: '1', nats: {publish: ['*.orders']}}", "begins with a word"},
+		"two subjects":             {"{lattice: a, version: '1', nats: {publish: ['a b']}}", "begins with a word"},
+		"an empty word":            {"{lattice: a, version: '1', nats: {publish: ['a..b']}}", "begins with a word"},
+		"subjects of secrets":      {"{lattice: a, version: '1', nats: {publish: ['wasmcloud.secrets.team-b.hosts.v1alpha1.kube.get']}}", "kept from host groups"},
+		"around secrets":           {"{lattice: a, version: '1', nats: {publish: ['wasmcloud.*.team-b.>']}}", "kept from host groups"},
+		"commands":                 {"{lattice: a, version: '1', nats: {publish: ['wasmbus.ctl.>']}}", "kept from host groups"},
+		"wadm":                     {"{lattice: a, version: '1', nats: {publish: [orders, wadm.api.a.model.put]}}", "kept from host groups"},
+		"hearing secrets":          {"{lattice: a, version: '1', nats: {subscribe: ['wasmcloud.secrets.>']}}", "kept from host groups"},
+		"hearing everything":       {"{lattice: a, version: '1', nats: {subscribe: ['>']}}", "nats.subscribe is a NATS subject"},
+		"bucket of the lattice":    {"{lattice: a, version: '1', nats: {buckets: [CONFIGDATA_a]}}", "not given to applications"},
+		"bucket of Trellis":        {"{lattice: a, version: '1', nats: {buckets: [TRELLIS-LEASES]}}", "not given to applications"},
+		"pattern of buckets":       {"{lattice: a, version: '1', nats: {buckets: ['a*']}}", "buckets"},
 		"heartbeats too rare":      {"{lattice: a, version: '1', heartbeatIntervalSeconds: 60}", "30"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -216,6 +230,7 @@ func TestSchema_Takes(t *testing.T) {
 		"address with path and login": "{lattice: a, version: '1', natsAddress: 'wss://user:pw@nats.example.com'}",
 		"a pod spec of tomorrow":      "{lattice: a, version: '1', schedulingOptions: {podTemplateAdditions: {somethingNew: {a: 1}}}}",
 		"several addresses":           "{lattice: a, version: '1', natsAddress: '', nats: {addresses: ['tls://nats-1.example.com', 'wss://[fd00::1]'], tls: {}}}",
+		"subjects and buckets":        "{lattice: a, version: '1', nats: {subscribe: ['orders.*'], publish: ['orders.>', 'prices.*.eur', 'wasmcloud.messages', wasmbus.mine, 'a/b:c=d'], buckets: [sessions]}}",
 		"numbers and percentages":     "{lattice: a, version: '1', schedulingOptions: {rollout: {maxUnavailable: 0, maxSurge: 100%}, podDisruptionBudget: {enabled: true, minAvailable: 50%}}}",
 		"unknown fields are pruned":   "{lattice: a, version: '1', daemonset: true, schedulingOptions: {resources: {wasmCloudHost: {}}}}",
 	} {

@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// NATS says more about the hub and about the leaf's own storage.
+// NATS says more about the hub, about the leaf's own storage, and about what applications need in NATS.
 type NATS struct {
 	// addresses of the servers of one hub, each without port, instead of natsAddress. Leaf and operator use whichever
 	// answers.
@@ -21,6 +21,35 @@ type NATS struct {
 	// leafStorage is where the leaf keeps JetStream data of its own, and how much. What the lattice keeps is in the hub.
 	// +optional
 	LeafStorage *LeafStorage `json:"leafStorage,omitempty"`
+	// publish lists subjects that applications on these hosts publish to, beside those that every host may, such as
+	// `orders.>`. It counts where Trellis makes the credentials. Default: none.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.all(s, s.matches('^[!-)+,/-=?-~-]+([.]([!-)+,/-=?-~-]+|[*]))*([.]>)?$') && !s.startsWith('$'))",message="each of nats.publish is a NATS subject that begins with a word, such as orders.>; not *, > or $"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(s, s.matches('^(wasmcloud[.](secrets([.]|$)|[*]|>)|wasmbus[.](ctl([.]|$)|[*]|>)|wadm([.]|$))'))",message="nats.publish reaches subjects of secrets (wasmcloud.secrets), of commands (wasmbus.ctl) or of wadm, which are kept from host groups; name narrower ones, or log in with credentials of your own (secretName)"
+	// +optional
+	Publish []string `json:"publish,omitempty"`
+	// subscribe lists subjects that applications on these hosts subscribe to, beside those that every host may. It counts
+	// where Trellis makes the credentials. Default: none.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.all(s, s.matches('^[!-)+,/-=?-~-]+([.]([!-)+,/-=?-~-]+|[*]))*([.]>)?$') && !s.startsWith('$'))",message="each of nats.subscribe is a NATS subject that begins with a word, such as orders.>; not *, > or $"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(s, s.matches('^(wasmcloud[.](secrets([.]|$)|[*]|>)|wasmbus[.](ctl([.]|$)|[*]|>)|wadm([.]|$))'))",message="nats.subscribe reaches subjects of secrets (wasmcloud.secrets), of commands (wasmbus.ctl) or of wadm, which are kept from host groups; name narrower ones, or log in with credentials of your own (secretName)"
+	// +optional
+	Subscribe []string `json:"subscribe,omitempty"`
+	// buckets lists KV buckets in the hub that applications on these hosts read and write; they must exist. It counts where
+	// Trellis makes the credentials. Default: none.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=200
+	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9_-]+$`
+	// +kubebuilder:validation:XValidation:rule="!self.exists(b, b.matches('^(LATTICEDATA_|CONFIGDATA_|TRELLIS|wadm_)'))",message="nats.buckets names a bucket of the lattice, of Trellis or of wadm, which is not given to applications; remove it"
+	// +optional
+	Buckets []string `json:"buckets,omitempty"`
 }
 
 // NATSTLS says whom leaf and operator trust, and who they are. Certificates are always checked.

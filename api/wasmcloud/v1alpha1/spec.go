@@ -48,7 +48,7 @@ type WasmCloudHostConfigSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[ \"]') && !self.matches('[^/:]:[0-9]+/?$')",message="natsAddress is a URL without port, such as nats://nats.default.svc.cluster.local; ports go into natsClientPort and natsLeafnodePort"
 	// +optional
 	NatsAddress string `json:"natsAddress,omitempty"`
-	// nats says more about the hub and about the leaf's own storage.
+	// nats says more about the hub, about the leaf's own storage, and about what applications need in NATS.
 	// +optional
 	NATS *NATS `json:"nats,omitempty"`
 	// natsClientPort is the port of the hub for clients. Default: 4222.

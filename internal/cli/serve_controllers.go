@@ -26,6 +26,7 @@ import (
 	"github.com/trellis-operator/trellis/internal/exposure"
 	"github.com/trellis-operator/trellis/internal/hostgroup"
 	"github.com/trellis-operator/trellis/internal/natskeys"
+	"github.com/trellis-operator/trellis/internal/secrets"
 )
 
 // makeManager prepares the controllers' manager with its caches, and feeds the bindings from host groups.
@@ -149,7 +150,10 @@ func (s *serve) hub() hostgroup.Hub {
 		hub.Lattices[l.Name] = l.Namespaces
 	}
 	if s.config.NATS.CredentialsDir != "" {
-		hub.Credentials = natskeys.NewIssuer(s.config.NATS.CredentialsDir)
+		hub.Credentials = natskeys.NewIssuer(s.config.NATS.CredentialsDir, natskeys.Names{
+			Domain: s.config.NATS.Domain, SecretsPrefix: s.config.Secrets.Prefix, SecretsBackend: s.config.Secrets.Backend,
+			GroupPrefix: secrets.GroupPrefix,
+		})
 	}
 	return hub
 }

@@ -92,8 +92,8 @@ func (r *Reconciler) mountLogin(ctx context.Context, group *v1alpha1.WasmCloudHo
 	return r.apply(ctx, group, credentialsSecret(group, name, map[string][]byte{remoteKey: []byte(config)}))
 }
 
-// issue returns the credentials that Trellis made for the group, and makes them where there are none or where their key
-// is no longer that of the lattice.
+// issue returns the credentials that Trellis made for the group, and makes them where there are none, or where their key
+// or their rights are no longer what they should be.
 func (r *Reconciler) issue(ctx context.Context, group *v1alpha1.WasmCloudHostConfig, name string) ([]byte, error) {
 	var live corev1.Secret
 	err := r.options.Live.Get(ctx, types.NamespacedName{Namespace: group.Namespace, Name: name}, &live)
@@ -105,7 +105,7 @@ func (r *Reconciler) issue(ctx context.Context, group *v1alpha1.WasmCloudHostCon
 		if !metav1.IsControlledBy(&live, group) {
 			return nil, nameTaken("Secret", name)
 		}
-		if old := live.Data[v1alpha1.CredentialsKey]; len(old) > 0 && credentials != nil && credentials.Valid(group.Spec.Lattice, old) {
+		if old := live.Data[v1alpha1.CredentialsKey]; len(old) > 0 && credentials != nil && credentials.Valid(group, old) {
 			return old, nil
 		}
 	}
@@ -113,7 +113,11 @@ func (r *Reconciler) issue(ctx context.Context, group *v1alpha1.WasmCloudHostCon
 		return nil, &problem{condition: v1alpha1.ConditionCredentials, reason: v1alpha1.ReasonNoIssuer, retry: retryIssuer,
 			message: "The operator has no keys of its NATS: run the chart's init Job again (helm upgrade), or set spec.secretName."}
 	}
-	creds, err := credentials.Issue(group.Spec.Lattice, types.NamespacedName{Namespace: group.Namespace, Name: group.Name})
+	creds, err := credentials.Issue(group)
+	var fault interface{ Field() string }
+	if errors.As(err, &fault) {
+		return nil, invalid(v1alpha1.ReasonInvalidSpec, "%v.", err)
+	}
 	if err != nil {
 		return nil, &problem{condition: v1alpha1.ConditionCredentials, reason: v1alpha1.ReasonNoIssuer, retry: retryIssuer,
 			message: fmt.Sprintf("No credentials for lattice %s could be made: %v.", group.Spec.Lattice, err)}

@@ -9,8 +9,9 @@ import (
 	"context"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
 )
 
 // Defaults of wasmCloud's operator, and what Trellis changes knowingly.
@@ -78,11 +79,12 @@ type Hub struct {
 
 // Credentials makes NATS credentials for host groups that use the NATS of the chart.
 type Credentials interface {
-	// Issue returns the content of a NATS credentials file for the hosts of a group, or an error if there is no key for
-	// the lattice.
-	Issue(lattice string, group types.NamespacedName) ([]byte, error)
-	// Valid says whether credentials that were issued earlier still log in to the lattice.
-	Valid(lattice string, credentials []byte) bool
+	// Issue returns the content of a NATS credentials file for the leaves of a group, or an error if there is no key for
+	// the lattice, or if the spec asks for rights that are not given: that error has a method Field.
+	Issue(group *v1alpha1.WasmCloudHostConfig) ([]byte, error)
+	// Valid says whether credentials that were issued earlier still log in to the lattice, with the rights that the group
+	// gets now.
+	Valid(group *v1alpha1.WasmCloudHostConfig, credentials []byte) bool
 }
 
 // Host is what the lattice shows of one host.

@@ -92,10 +92,7 @@ func (r *Reconciler) advance(ctx context.Context, group *v1alpha1.WasmCloudHostC
 	}
 	r.set(group, v1alpha1.ConditionValid, metav1.ConditionTrue, v1alpha1.ReasonValid, message)
 	if p == nil {
-		reason, message := v1alpha1.ReasonCredentialsReady, "The hosts have their credentials."
-		if group.Spec.SecretName == "" && !r.issues(group) {
-			reason, message = v1alpha1.ReasonNoCredentials, "The hosts log in without credentials: name a Secret in spec.secretName if the NATS hub wants some."
-		}
+		reason, message := r.loginKind(group)
 		r.set(group, v1alpha1.ConditionCredentials, metav1.ConditionTrue, reason, message)
 		return retry, nil
 	}
@@ -106,9 +103,17 @@ func (r *Reconciler) advance(ctx context.Context, group *v1alpha1.WasmCloudHostC
 	return p.retry, nil
 }
 
-func (r *Reconciler) issues(group *v1alpha1.WasmCloudHostConfig) bool {
+// loginKind says whose the credentials of a group are, and so who decides about its rights in NATS.
+func (r *Reconciler) loginKind(group *v1alpha1.WasmCloudHostConfig) (reason, message string) {
 	choice, p := chooseHub(group, r.options.Hub)
-	return p == nil && choice.issue
+	switch {
+	case group.Spec.SecretName != "":
+		return v1alpha1.ReasonOwnCredentials, fmt.Sprintf("The hosts log in with Secret %s of spec.secretName. "+
+			"What they may do in NATS is decided by whoever made it, not by Trellis; spec.nats.publish, subscribe and buckets have no effect.", group.Spec.SecretName)
+	case p == nil && choice.issue:
+		return v1alpha1.ReasonCredentialsReady, "The hosts have their credentials, which let them do what hosts of this lattice need and what the spec adds."
+	}
+	return v1alpha1.ReasonNoCredentials, "The hosts log in without credentials: name a Secret in spec.secretName if the NATS hub wants some."
 }
 
 // carryOut makes the objects of the group as they should be.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,16 +43,31 @@ type world struct {
 
 func (w *world) Hosts(context.Context, string) ([]Host, error)       { return w.hosts, w.deaf }
 func (w *world) Applications(context.Context, string) ([]App, error) { return w.apps, w.deaf }
-func (w *world) Issue(lattice string, group types.NamespacedName) ([]byte, error) {
-	if lattice == "locked" {
+func (w *world) Issue(group *v1alpha1.WasmCloudHostConfig) ([]byte, error) {
+	if group.Spec.Lattice == "locked" {
 		return nil, errors.New("the key of the lattice is missing")
 	}
+	if slices.Contains(publishes(group), "refused") {
+		return nil, fmt.Errorf("rights: %w", faultOfSpec{})
+	}
 	w.issued++
-	return fmt.Appendf(nil, "creds %s %s %d", lattice, group, w.issued), nil
+	return fmt.Appendf(nil, "creds %s %s/%s %v %d", group.Spec.Lattice, group.Namespace, group.Name, publishes(group), w.issued), nil
 }
-func (w *world) Valid(lattice string, creds []byte) bool {
-	return strings.HasPrefix(string(creds), "creds "+lattice+" ")
+func (w *world) Valid(group *v1alpha1.WasmCloudHostConfig, creds []byte) bool {
+	return strings.HasPrefix(string(creds), fmt.Sprintf("creds %s %s/%s %v ", group.Spec.Lattice, group.Namespace, group.Name, publishes(group)))
 }
+
+func publishes(group *v1alpha1.WasmCloudHostConfig) []string {
+	if group.Spec.NATS == nil {
+		return nil
+	}
+	return group.Spec.NATS.Publish
+}
+
+type faultOfSpec struct{}
+
+func (faultOfSpec) Error() string { return "spec.nats.publish reaches too far" }
+func (faultOfSpec) Field() string { return "spec.nats.publish" }
 
 func newWorld(t *testing.T, hub bool, objects ...client.Object) *world {
 	t.Helper()
@@ -188,7 +204,7 @@ func TestReconcile_FromNothingToReady(t *testing.T) {
 	if got := get[v1alpha1.WasmCloudHostConfig](w, "hosts"); len(got.Finalizers) != 0 {
 		t.Errorf("the finalizer of wasmCloud's operator is still there: %v", got.Finalizers)
 	}
-	if got := string(get[corev1.Secret](w, "hosts-nats").Data["nats.creds"]); got != "creds default default/hosts 1" {
+	if got := string(get[corev1.Secret](w, "hosts-nats").Data["nats.creds"]); got != "creds default default/hosts [] 1" {
 		t.Errorf("credentials = %q", got)
 	}
 	w.atRest()
@@ -273,6 +289,8 @@ func TestReconcile_Problems(t *testing.T) {
 			want: map[string]string{"Valid": "False/LatticeNotPermitted"}, says: "nats.lattices[private].namespaces"},
 		"key missing": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.Lattice = "locked" }, retry: true,
 			want: map[string]string{"Valid": "True/Valid", "Credentials": "False/NoIssuer"}, says: "locked"},
+		"too many rights": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.NATS = &v1alpha1.NATS{Publish: []string{"refused"}} },
+			want: map[string]string{"Valid": "False/InvalidSpec", "Credentials": "Unknown/Pending", "Stalled": "True/InvalidSpec"}, says: "spec.nats.publish"},
 		"Secret missing": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.SecretName = "s" }, retry: true,
 			want: map[string]string{"Credentials": "False/SecretNotFound", "Ready": "False/SecretNotFound", "Workload": "Unknown/Pending"}, says: "Secret s"},
 		"Secret without key": {change: func(s *v1alpha1.WasmCloudHostConfigSpec) { s.SecretName = "s" }, others: []client.Object{empty}, retry: true,
@@ -324,6 +342,29 @@ func TestReconcile_Problems(t *testing.T) {
 	}
 }
 
+// TestReconcile_RightsChange: other rights are other credentials, which the pods get by a roll; the same ones are kept.
+func TestReconcile_RightsChange(t *testing.T) {
+	w := newWorld(t, true, loadGroup(t, minimalGroup))
+	w.reconcile()
+	checksum := func() string {
+		return get[appsv1.Deployment](w, "hosts").Spec.Template.Annotations[v1alpha1.ChecksumAnnotation]
+	}
+	before := checksum()
+	group := get[v1alpha1.WasmCloudHostConfig](w, "hosts")
+	group.Spec.NATS = &v1alpha1.NATS{Publish: []string{"orders.>"}}
+	if err := w.client.Update(context.Background(), group); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	if got := string(get[corev1.Secret](w, "hosts-nats").Data["nats.creds"]); got != "creds default default/hosts [orders.>] 2" {
+		t.Errorf("credentials = %q", got)
+	}
+	if checksum() == before {
+		t.Error("the pods do not roll")
+	}
+	w.atRest()
+}
+
 func TestReconcile_SecretArrivesAndChanges(t *testing.T) {
 	group := loadGroup(t, minimalGroup)
 	group.Spec.SecretName = "mine"
@@ -336,7 +377,7 @@ func TestReconcile_SecretArrivesAndChanges(t *testing.T) {
 	if result := w.reconcile(); result.RequeueAfter == 0 {
 		t.Error("a Secret of the user must be looked at again")
 	}
-	w.expect(map[string]string{"Credentials": "True/CredentialsReady"})
+	w.expect(map[string]string{"Credentials": "True/OwnCredentials"})
 	one := get[appsv1.Deployment](w, "hosts").Spec.Template.Annotations[v1alpha1.ChecksumAnnotation]
 	secret.Data["nats.creds"] = []byte("two")
 	if err := w.client.Update(context.Background(), secret); err != nil {

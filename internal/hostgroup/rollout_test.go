@@ -264,7 +264,7 @@ func TestReconcile_Logins(t *testing.T) {
 			group.Spec.NATS = &v1alpha1.NATS{Addresses: []string{"tls://a", "tls://b/"}}
 			w := newWorld(t, true, group, secretOf(tc.data))
 			w.reconcile()
-			w.expect(map[string]string{"Valid": "True/Valid", "Credentials": "True/CredentialsReady"})
+			w.expect(map[string]string{"Valid": "True/Valid", "Credentials": "True/OwnCredentials"})
 			mounted := "mine"
 			if tc.made != "" {
 				mounted = "hosts-nats-login"

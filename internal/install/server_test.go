@@ -132,8 +132,10 @@ type lattice struct{ hosts []hostgroup.Host }
 
 func (l *lattice) Hosts(context.Context, string) ([]hostgroup.Host, error)       { return l.hosts, nil }
 func (l *lattice) Applications(context.Context, string) ([]hostgroup.App, error) { return nil, nil }
-func (l *lattice) Issue(string, types.NamespacedName) ([]byte, error)            { return []byte("creds"), nil }
-func (l *lattice) Valid(_ string, creds []byte) bool                             { return string(creds) == "creds" }
+func (l *lattice) Issue(*v1alpha1.WasmCloudHostConfig) ([]byte, error)           { return []byte("creds"), nil }
+func (l *lattice) Valid(_ *v1alpha1.WasmCloudHostConfig, creds []byte) bool {
+	return string(creds) == "creds"
+}
 
 func TestServer(t *testing.T) {
 	s := startServer(t)

@@ -19,7 +19,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
@@ -170,15 +169,29 @@ func TestLeaf(t *testing.T) {
 	for name, content := range s.Operator {
 		write(t, filepath.Join(dir, name), content)
 	}
-	issuer := natskeys.NewIssuer(dir)
-	creds, err := issuer.Issue("default", types.NamespacedName{Namespace: "default", Name: "hosts"})
+	issuer := natskeys.NewIssuer(dir, names)
+	creds, err := issuer.Issue(groupOf("default", "hosts", nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !issuer.Valid("default", creds) || issuer.Valid("other", creds) || issuer.Valid("default", []byte("x")) {
+	in := func(lattice string) *v1alpha1.WasmCloudHostConfig {
+		return groupOf("default", "hosts", func(s *v1alpha1.WasmCloudHostConfigSpec) { s.Lattice = lattice })
+	}
+	if !issuer.Valid(in("default"), creds) || issuer.Valid(in("other"), creds) || issuer.Valid(in("default"), []byte("x")) {
 		t.Error("Valid does not tell good credentials from bad ones")
 	}
-	if _, err := issuer.Issue("absent", types.NamespacedName{}); !errors.Is(err, natskeys.ErrNoKey) {
+	for why, group := range map[string]*v1alpha1.WasmCloudHostConfig{
+		"more is asked for":  groupOf("default", "hosts", func(s *v1alpha1.WasmCloudHostConfigSpec) { s.ConfigServiceEnabled = true }),
+		"they are another's": groupOf("default", "others", nil),
+	} {
+		if issuer.Valid(group, creds) {
+			t.Errorf("the credentials are valid, although %s", why)
+		}
+	}
+	if issuer.Valid(in("default"), s.Operator["lattice.default.creds"]) {
+		t.Error("credentials that may do everything are valid for a host group")
+	}
+	if _, err := issuer.Issue(in("absent")); !errors.Is(err, natskeys.ErrNoKey) {
 		t.Errorf("error = %v, want ErrNoKey", err)
 	}
 
@@ -197,27 +210,37 @@ func TestLeaf(t *testing.T) {
 	}
 }
 
-// putAndGet stores a value by way of the leaf, as a host does, and reads it at the hub, as the operator does.
+// TestOldCredentialsEnd: credentials have no end, but die with the signing key of their lattice.
+func TestOldCredentialsEnd(t *testing.T) {
+	var s natskeys.System
+	complete(t, &s, "default")
+	old, operator := s.Operator["lattice.default.creds"], s.Operator["TRELLIS.creds"]
+	delete(s.Operator, "lattice.default.nk")
+	if got, want := complete(t, &s, "default"), []string{"lattice.default"}; !slices.Equal(got, want) {
+		t.Errorf("made %v, want %v", got, want)
+	}
+	clientURL, _ := hub(t, &s)
+	for what, tc := range map[string]struct {
+		creds []byte
+		want  error
+	}{"old": {old, nats.ErrAuthorization}, "new": {s.Operator["lattice.default.creds"], nil}, "of another account": {operator, nil}} {
+		path := filepath.Join(t.TempDir(), "nats.creds")
+		write(t, path, tc.creds)
+		conn, err := nats.Connect(clientURL, nats.UserCredentials(path))
+		if !errors.Is(err, tc.want) {
+			t.Errorf("credentials %s: %v, want %v", what, err, tc.want)
+		}
+		if err == nil {
+			conn.Close()
+		}
+	}
+}
+
+// putAndGet stores a value by way of the leaf, as a host does, in a bucket that the operator made, and reads it at the hub.
 func putAndGet(t *testing.T, leaf, hub, creds string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	host, err := nats.Connect("nats://" + leaf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer host.Close()
-	js, err := jetstream.NewWithDomain(host, "default")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kv, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "LATTICEDATA_default"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := kv.PutString(ctx, "COMPONENT_a", "one"); err != nil {
-		t.Fatal(err)
-	}
 	operator, err := nats.Connect(hub, nats.UserCredentials(creds))
 	if err != nil {
 		t.Fatal(err)
@@ -227,8 +250,24 @@ func putAndGet(t *testing.T, leaf, hub, creds string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bucket, err := there.KeyValue(ctx, "LATTICEDATA_default")
+	bucket, err := there.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "LATTICEDATA_default"})
 	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := nats.Connect("nats://" + leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	js, err := jetstream.NewWithDomain(host, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.KeyValue(ctx, "LATTICEDATA_default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.PutString(ctx, "COMPONENT_a", "one"); err != nil {
 		t.Fatal(err)
 	}
 	if entry, err := bucket.Get(ctx, "COMPONENT_a"); err != nil || string(entry.Value()) != "one" {

@@ -88,10 +88,10 @@ func (s *System) account(name string, operator nkeys.KeyPair) (fresh bool, err e
 		s.Accounts[name+jwtSuffix] = []byte(token)
 		fresh = true
 	}
-	if credentialsFit(users[name+credsSuffix], public(account), signing) {
+	if credentialsFit(users[name+credsSuffix], public(account), signing, rights{}) {
 		return fresh, nil
 	}
-	creds, err := userCredentials("trellis", public(account), signing)
+	creds, err := userCredentials("trellis", public(account), signing, rights{})
 	if err != nil {
 		return false, err
 	}

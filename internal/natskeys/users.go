@@ -2,15 +2,22 @@ package natskeys
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 )
 
-// userCredentials makes a user of an account and returns its credentials file. The user may do everything within the
-// account.
-func userCredentials(name, account string, signing nkeys.KeyPair) ([]byte, error) {
+// rights are what a user may do within its account. The zero value is everything.
+type rights struct {
+	permissions jwt.Permissions
+	// connections are the kinds of connections that it may log in with; none means any.
+	connections jwt.StringList
+}
+
+// userCredentials makes a user of an account and returns its credentials file.
+func userCredentials(name, account string, signing nkeys.KeyPair, may rights) ([]byte, error) {
 	user, err := nkeys.CreateUser()
 	if err != nil {
 		return nil, err
@@ -18,6 +25,7 @@ func userCredentials(name, account string, signing nkeys.KeyPair) ([]byte, error
 	claims := jwt.NewUserClaims(public(user))
 	claims.Name = name
 	claims.IssuerAccount = account
+	claims.Permissions, claims.AllowedConnectionTypes = may.permissions, may.connections
 	token, err := claims.Encode(signing)
 	if err != nil {
 		return nil, fmt.Errorf("signing the user %s: %w", name, err)
@@ -29,10 +37,13 @@ func userCredentials(name, account string, signing nkeys.KeyPair) ([]byte, error
 	return jwt.FormatUserConfig(token, seed)
 }
 
-// credentialsFit says whether a credentials file logs in to the account by this signing key.
-func credentialsFit(creds []byte, account string, signing nkeys.KeyPair) bool {
+// credentialsFit says whether a credentials file logs in to the account by this signing key, with these rights and no others.
+func credentialsFit(creds []byte, account string, signing nkeys.KeyPair, may rights) bool {
 	claims := userClaims(creds)
 	if claims == nil || claims.IssuerAccount != account || claims.Issuer != public(signing) {
+		return false
+	}
+	if !reflect.DeepEqual(may, rights{claims.Permissions, claims.AllowedConnectionTypes}) {
 		return false
 	}
 	user, err := jwt.ParseDecoratedUserNKey(creds)

@@ -96,6 +96,27 @@ func TestHost(t *testing.T) {
 	saw(lattice.KindHostStopped)
 }
 
+// TestHost_BucketsDeleted: a hand deletes the buckets that all hosts share. Hosts may not make them; the operator does, and
+// they follow.
+func TestHost_BucketsDeleted(t *testing.T) {
+	w := newSystem(t)
+	client, err := control.New(w.operator, "default", control.Options{Domain: "default"})
+	w.must(err)
+	host, _ := w.runHost(w.join(groupOf("team-a", "hosts", nil)))
+	w.eventually("the host answers", func() bool {
+		_, err := client.HostInventory(t.Context(), host.ID())
+		return err == nil
+	})
+	address := w.serve(client, host.ID())
+	for _, bucket := range []string{"LATTICEDATA_default", "CONFIGDATA_default"} {
+		w.must(w.stream().DeleteKeyValue(t.Context(), bucket))
+	}
+	w.eventually("the host follows the new bucket", func() bool {
+		err := client.PutConfig(t.Context(), "words", lattice.Config{"say": "again"})
+		return err == nil && answerOf(t, address) == "again"
+	})
+}
+
 // serve runs component web behind an HTTP server and returns its address.
 func (w *system) serve(client *control.Client, host string) string {
 	t := w.t

@@ -57,7 +57,7 @@ func newSystem(t *testing.T) *system {
 // makeBuckets is what the operator does for every lattice that it looks after.
 func (w *system) makeBuckets() {
 	w.t.Helper()
-	client, err := control.New(w.operator, "default", control.Options{Domain: "default"})
+	client, err := control.New(w.operator, "default", control.Options{Domain: "default", BucketCheck: 100 * time.Millisecond})
 	w.must(err)
 	client.WatchLattice(w.t.Context(), func(lattice.SpecChange) {})
 	client.WatchConfig(w.t.Context(), func(lattice.ConfigChange) {})

@@ -59,6 +59,7 @@ func TestASecret(t *testing.T) {
 	apply(t, a.namespace, grant)
 	apply(t, a.namespace, a.text)
 	a.awaitSecret(t, canary)
+	condition(t, a.namespace, "whc/hosts", "Ready", "True", "") // others of the lattice may have answered before; now it has a log
 	a.leaksNothing(t, canary)
 
 	t.Run("without the grant", func(t *testing.T) {

@@ -51,7 +51,12 @@ func (g secretGate) onUpdate(validate rest.ValidateObjectUpdateFunc) rest.Valida
 
 // reviews says whether a write is one whose author is reviewed. What is taken over from wadm has no author.
 func (g secretGate) reviews(ctx context.Context, old, app *v1beta1.Application) bool {
-	return g.backend != "" && !importing(ctx, app) && (old == nil || !sameSpec(&old.Spec, &app.Spec))
+	return g.backend != "" && !importing(ctx, app) && !asReviewed(old, app)
+}
+
+// asReviewed says that a write leaves what somebody answered for: the spec, and the lattice whose hosts get the secrets.
+func asReviewed(old, app *v1beta1.Application) bool {
+	return old != nil && sameSpec(&old.Spec, &app.Spec) && wantedLattice(old) == wantedLattice(app)
 }
 
 // settleReviewed makes the annotation say of this spec that its author was reviewed. A spec that is not let in is not
@@ -59,7 +64,7 @@ func (g secretGate) reviews(ctx context.Context, old, app *v1beta1.Application) 
 func (g secretGate) settleReviewed(ctx context.Context, old, app *v1beta1.Application) {
 	key, value := v1beta1.SecretsReviewedAnnotation, ""
 	switch {
-	case old != nil && sameSpec(&old.Spec, &app.Spec):
+	case asReviewed(old, app):
 		value = old.Annotations[key]
 	case g.reviews(ctx, old, app) && slices.ContainsFunc(manifest.SecretReferences(&app.Spec), g.isOurs):
 		value = g.backend

@@ -132,8 +132,9 @@ func TestSecretGate_Errors(t *testing.T) {
 }
 
 func TestSecretGate_Takes(t *testing.T) {
-	relabelled := referencing("shop", nil, "pg")
+	relabelled, moved := referencing("shop", nil, "pg"), referencing("shop", nil, "pg")
 	relabelled.SetLabels(map[string]string{"a": "b"})
+	moved.SetLabels(map[string]string{v1beta1.LatticeLabel: "edge"})
 	for name, c := range map[string]gateCase{
 		"the right is there": {app: referencing("shop", nil, "pg"), by: "bob", rights: rights{allowed: []string{"bob get secrets team-a/pg"}},
 			asked: []string{"bob get secrets team-a/pg"}},
@@ -142,7 +143,9 @@ func TestSecretGate_Takes(t *testing.T) {
 		"no reference is left": {old: referencing("shop", nil, "pg"), app: hello("shop"), by: "bob"},
 		"another backend":      {app: referencing("shop", properties{"backend": "vault", "role_name": "x"}, "pg"), by: "bob"},
 		"the same spec":        {old: referencing("shop", nil, "pg"), app: relabelled, by: "bob"},
-		"an account":           {app: referencing("shop", properties{"serviceAccount": "reader"}, "pg"), by: "bob"},
+		"the same spec for the hosts of another lattice": {old: referencing("shop", nil, "pg"), app: moved, by: "bob",
+			rights: rights{allowed: []string{"bob get secrets team-a/pg"}}, asked: []string{"bob get secrets team-a/pg"}},
+		"an account": {app: referencing("shop", properties{"serviceAccount": "reader"}, "pg"), by: "bob"},
 		"elsewhere": {app: referencing("shop", properties{"namespace": "vault"}, "pg"), by: "bob",
 			warns: `secrets[0]: Secret "pg" is in namespace "vault": application "shop" can read it only if a SecretGrant there`},
 		"elsewhere with an account": {app: referencing("shop", properties{"namespace": "vault", "serviceAccount": "reader"}, "pg"), by: "bob"},

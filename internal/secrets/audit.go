@@ -54,7 +54,7 @@ func (a LogAuditor) Decided(d Decision) {
 	}
 	q := d.Question
 	log.Info("Secret requested", append([]any{
-		"decision", decision, "kind", string(d.Kind), "reason", shorten(d.Reason, maxLogged), "time", d.Time.UTC().Format(time.RFC3339Nano), "latency", d.Latency.String(),
+		"decision", decision, "kind", string(d.Kind), "reason", shorten(d.Reason, maxLogged), "at", d.Time.UTC().Format(time.RFC3339Nano), "latency", d.Latency.String(),
 		"lattice", q.Asker.Lattice, "backend", d.Backend, "groupNamespace", q.Asker.Namespace, "group", q.Asker.Group,
 		"namespace", d.Namespace},
 		asked(q)...)...)

@@ -60,7 +60,7 @@ func TestLogAuditor(t *testing.T) {
 			Policy: secrets.Policy{Properties: map[string]string{"namespace": "team-a", "other": "not logged"}},
 		},
 	}
-	want := `"level"=0 "msg"="Secret requested" "decision"="given" "kind"="" "reason"="" "time"="2027-01-15T08:00:00Z" "latency"="3ms"` +
+	want := `"level"=0 "msg"="Secret requested" "decision"="given" "kind"="" "reason"="" "at"="2027-01-15T08:00:00Z" "latency"="3ms"` +
 		` "lattice"="default" "backend"="kube" "groupNamespace"="infra" "group"="hosts" "namespace"="team-a" "policyNamespace"="team-a"` +
 		` "secret"="app" "field"="password" "version"="3" "application"="shop" "host"="N1" "entityKind"="component" "entity"="M1"` +
 		` "issuer"="A1" "entityName"="api" "hash"="AB"`

@@ -81,7 +81,7 @@ func (o *observers) Hosts(_ context.Context, lattice string) ([]hostgroup.Host, 
 	return hosts, nil
 }
 
-// hostsOf are the live hosts of a lattice, for the keeper of secrets.
+// hostsOf are the live hosts of a lattice.
 func (o *observers) hostsOf(lattice string) ([]census.Host, error) {
 	view, err := o.get(lattice)
 	if err != nil {

@@ -89,7 +89,8 @@ type Lattices interface {
 	View(ctx context.Context, lattice string) (View, error)
 }
 
-// View is a lattice at one moment.
+// View is a lattice. Each answer is that of its moment: two of them may differ by what happened in between, and a change leads
+// to another look.
 type View interface {
 	// Links returns the links whose source is the component or provider of that id.
 	Links(source string) []Link

@@ -21,6 +21,7 @@ var foundHistories = []struct {
 	{35669, "0,101,1,2,3,4,5,6,7,8", "the same, when its host had not told in time what it runs"},
 	{50785, "14,17,18,19,20", "an exchange of images had failed, and what a late heartbeat did not name was started under the new name"},
 	{203668, "3,4,7,9,10,14,16,17,25,26,28,29", "a status that was due when the versions could be read again was written before the first plan, without what is to be removed"},
+	{14693, "11,13,14,15,24,25,28,100", "a status told of a command's failure on a host that had begun anew since"},
 }
 
 func TestFoundHistories(t *testing.T) {

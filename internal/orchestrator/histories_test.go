@@ -54,8 +54,9 @@ func TestHistories(t *testing.T) {
 		log = &journal{}
 		found = try(t, h, log)
 	}
-	t.Fatalf("history %d breaks an invariant after %d histories: %v\nThe least that does so (%v):\n%s\n%s",
-		h.seed, ran, failed.found, found, h, strings.Join(log.lines, "\n"))
+	// The log is long: what it shows stands before and after it.
+	t.Fatalf("history %d breaks an invariant after %d histories: %v\nThe least that does so (%v):\n%s\n%s\n%s\n%v",
+		h.seed, ran, failed.found, found, h, strings.Join(log.lines, "\n"), h, failed.found)
 }
 
 func failsAgain(t *testing.T, h history, with invariant) bool {

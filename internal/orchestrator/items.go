@@ -205,7 +205,11 @@ func (s *session) disown(key scaler.Item, it *item) {
 	}
 }
 
+// dropItem forgets an item. The status of its unit may tell its failure, and is made again.
 func (s *session) dropItem(key scaler.Item, it *item) {
+	if it.reason != "" {
+		s.dirty.add(it.unit)
+	}
 	s.disown(key, it)
 	delete(s.items, key)
 }

@@ -43,6 +43,7 @@ func authenticateThroughCluster(c *server.Config, d *Delegated) error {
 	var err error
 	c.Authorization.Authorizer, err = authorizerunion.New(
 		authorizerunion.NamedAuthorizer{AuthorizerName: "trellis/strangers", Authorizer: authorizer.AuthorizerFunc(refuseStrangers)},
+		authorizerunion.NamedAuthorizer{AuthorizerName: "trellis/orchestrator", Authorizer: askAtOnce(c.Authorization.Authorizer)},
 		authorizerunion.NamedAuthorizer{AuthorizerName: "kubernetes", Authorizer: c.Authorization.Authorizer},
 	)
 	if err != nil {
@@ -60,6 +61,25 @@ func refuseStrangers(_ context.Context, a authorizer.Attributes) (authorizer.Dec
 		return authorizer.DecisionNoOpinion, "", nil
 	}
 	return authorizer.DecisionDeny, "credentials are needed", nil
+}
+
+// askAtOnce asks for the orchestrator whether it may do to all objects what it is about to do to one: it does the same to
+// each, and kube-apiserver would be asked anew for every application. Who has that right for all has it for one.
+func askAtOnce(kubernetes authorizer.Authorizer) authorizer.Authorizer {
+	return authorizer.AuthorizerFunc(func(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		u := a.GetUser()
+		if u == nil || u.GetName() != OrchestratorUser || !a.IsResourceRequest() {
+			return authorizer.DecisionNoOpinion, "", nil
+		}
+		decision, reason, err := kubernetes.Authorize(ctx, authorizer.AttributesRecord{
+			User: u, Verb: a.GetVerb(), APIGroup: a.GetAPIGroup(), APIVersion: a.GetAPIVersion(),
+			Resource: a.GetResource(), Subresource: a.GetSubresource(), ResourceRequest: true,
+		})
+		if decision != authorizer.DecisionAllow {
+			return authorizer.DecisionNoOpinion, "", nil // a narrower right may do
+		}
+		return decision, reason, err
+	})
 }
 
 // frontProxyKnown keeps the server from being ready before it has read the CA of kube-apiserver's front proxy: until

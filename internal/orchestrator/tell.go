@@ -27,8 +27,8 @@ func (s *session) tell(a *appState, before, now *v1beta1.ApplicationStatus) {
 		return
 	}
 	was, is := conditions.Find(before.Conditions, v1beta1.ConditionDeployed), conditions.Find(now.Conditions, v1beta1.ConditionDeployed)
-	if is == nil || was != nil && was.Reason == is.Reason && (was.Message == is.Message || is.Reason == ReasonProgressing) {
-		return
+	if is == nil || is.Reason == ReasonProgressing || was != nil && was.Reason == is.Reason && was.Message == is.Message {
+		return // what is under way is told with its places
 	}
 	eventType := "Normal"
 	if now.Phase == v1beta1.PhaseFailed {
@@ -44,8 +44,9 @@ func (s *session) event(a *appState, eventType, reason, message string) {
 	s.config.Recorder.Event(a.app, eventType, reason, message)
 }
 
-// tellPlaces makes an Event for each component and provider of which something is started or enlarged. What is tried again
-// was told before.
+// tellPlaces makes an Event of where components and providers are started or enlarged: one for all that is sent together,
+// since those of one reason and object would be counted as one, and a cluster writes each. What is tried again was told
+// before.
 func (s *session) tellPlaces(a *appState, sent []scaler.Command) {
 	if s.config.Recorder == nil {
 		return
@@ -62,12 +63,16 @@ func (s *session) tellPlaces(a *appState, sent []scaler.Command) {
 		}
 		hosts[c.ID], why[c.ID] = append(hosts[c.ID], text), c.Reason
 	}
+	var texts []string
 	for _, id := range slices.Sorted(maps.Keys(hosts)) {
 		shown := hosts[id][:min(len(hosts[id]), hostsInEvent)]
 		text := id + ": " + strings.Join(shown, ", ")
 		if more := len(hosts[id]) - len(shown); more > 0 {
 			text += fmt.Sprintf(" and on %d more hosts", more)
 		}
-		s.event(a, "Normal", ReasonPlacing, text+"; "+why[id]+".")
+		texts = append(texts, text+"; "+why[id]+".")
+	}
+	if len(texts) > 0 {
+		s.event(a, "Normal", ReasonPlacing, strings.Join(texts, " "))
 	}
 }

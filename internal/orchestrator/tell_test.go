@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,15 +19,13 @@ func TestPlacesAreExplained(t *testing.T) {
 		w.apply(w.yaml(hello))
 		w.pass(time.Minute)
 		want := []string{
-			"hello-server: host-N0 (N0), host-N1 (N1), host-N2 (N2), host-N3 (N3), host-N4 (N4) and on 2 more hosts; " +
-				"daemonscaler default wants 1 on every host.",
 			"hello-http: 1 on host-N0 (N0), 1 on host-N1 (N1), 1 on host-N2 (N2), 1 on host-N3 (N3); " +
-				"spread default wants 4 on any host; the host with the fewest instances, then the least loaded, comes first.",
+				"spread default wants 4 on any host; the host with the fewest instances, then the least loaded, comes first. " +
+				"hello-server: host-N0 (N0), host-N1 (N1), host-N2 (N2), host-N3 (N3), host-N4 (N4) and on 2 more hosts; " +
+				"daemonscaler default wants 1 on every host.",
 		}
-		for _, text := range want {
-			if n := count(w.told[ReasonPlacing], text); n != 1 {
-				t.Errorf("%q was told %d times among %q", text, n, w.told[ReasonPlacing])
-			}
+		if got := w.told[ReasonPlacing]; !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
 		}
 		elsewhere := strings.Replace(hello, "{instances: 4}", "{instances: 4, spread: [{name: b, requirements: {zone: b, disk: fast}}]}", 1)
 		w.apply(w.yaml(elsewhere))
@@ -38,7 +37,8 @@ func TestPlacesAreExplained(t *testing.T) {
 		w.start("NB", map[string]string{"zone": "b", "disk": "fast"})
 		w.pass(time.Minute)
 		if text := "hello-http: 4 on host-NB (NB); spread b wants 4 on hosts with disk=fast, zone=b; " +
-			"the host with the fewest instances, then the least loaded, comes first."; count(w.told[ReasonPlacing], text) != 1 {
+			"the host with the fewest instances, then the least loaded, comes first. " +
+			"hello-server: host-NB (NB); daemonscaler default wants 1 on every host."; count(w.told[ReasonPlacing], text) != 1 {
 			t.Errorf("%q was not told once among %q", text, w.told[ReasonPlacing])
 		}
 	})

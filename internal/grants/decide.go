@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -120,8 +121,8 @@ func (f *facts) denied(source policy.SecretSource) error {
 	secret := source.Namespace + "/" + f.question.Key
 	switch {
 	case f.question.Asker.Group == "":
-		return unauthorized("the host group that asks for Secret %s is unknown, and no SecretGrant with unauthenticated: true lets application %s have it",
-			secret, f.name())
+		return unauthorized("the host group that asks for Secret %s is unknown, and no SecretGrant with unauthenticated: true lets application %s have it: %s",
+			secret, f.name(), cmp.Or(f.question.Asker.Doubt, "it asks below the prefix that is nobody's"))
 	case source.ServiceAccount != "":
 		return unauthorized("ServiceAccount %s/%s may not get Secret %s, and no SecretGrant lets application %s have it; give it a Role with get on that Secret",
 			f.application.Namespace, source.ServiceAccount, secret, f.name())

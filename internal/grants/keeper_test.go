@@ -77,7 +77,10 @@ func TestKeeper_Errors_Caller(t *testing.T) {
 		"not placed there":       {q: with(q, func(q *secrets.Question) { q.HostID = "NOTHER" }), kind: refused, says: "has no place for the component on host NOTHER"},
 		"scaled to none":         {change: scaledToNone, q: q, kind: refused, says: "has no place"},
 		"another runs it":        {change: shared, q: q, kind: refused, says: "names no such secret"},
-		"unknown group":          {q: with(q, func(q *secrets.Question) { q.Asker = secrets.Asker{Lattice: "production"} }), kind: refused, says: "is unknown"},
+		"unknown group":          {q: with(q, func(q *secrets.Question) { q.Asker = secrets.Asker{Lattice: "production"} }), kind: refused, says: "it asks below the prefix that is nobody's"},
+		"doubtful group": {q: with(q, func(q *secrets.Question) {
+			q.Asker = secrets.Asker{Lattice: "production", Doubt: "NATS is too old"}
+		}), kind: refused, says: "is unknown, and no SecretGrant with unauthenticated: true lets application team-a/shop have it: NATS is too old"},
 		"another component":      {q: with(q, func(q *secrets.Question) { q.Entity.Subject = "MOTHER" }), kind: refused, says: "not what is in the image of component api"},
 		"another signer":         {q: with(q, func(q *secrets.Question) { q.Entity.Issuer = "AMALLORY" }), kind: refused, says: "not what is in the image"},
 		"another build":          {q: with(q, func(q *secrets.Question) { q.Entity.Hash = "0000" }), kind: refused, says: "not what is in the image"},

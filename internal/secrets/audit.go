@@ -56,7 +56,7 @@ func (a LogAuditor) Decided(d Decision) {
 	log.Info("Secret requested", append([]any{
 		"decision", decision, "kind", string(d.Kind), "reason", shorten(d.Reason, maxLogged), "at", d.Time.UTC().Format(time.RFC3339Nano), "latency", d.Latency.String(),
 		"lattice", q.Asker.Lattice, "backend", d.Backend, "groupNamespace", q.Asker.Namespace, "group", q.Asker.Group,
-		"namespace", d.Namespace},
+		"doubt", shorten(q.Asker.Doubt, maxLogged), "namespace", d.Namespace},
 		asked(q)...)...)
 }
 

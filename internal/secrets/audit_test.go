@@ -61,7 +61,7 @@ func TestLogAuditor(t *testing.T) {
 		},
 	}
 	want := `"level"=0 "msg"="Secret requested" "decision"="given" "kind"="" "reason"="" "at"="2027-01-15T08:00:00Z" "latency"="3ms"` +
-		` "lattice"="default" "backend"="kube" "groupNamespace"="infra" "group"="hosts" "namespace"="team-a" "policyNamespace"="team-a"` +
+		` "lattice"="default" "backend"="kube" "groupNamespace"="infra" "group"="hosts" "doubt"="" "namespace"="team-a" "policyNamespace"="team-a"` +
 		` "secret"="app" "field"="password" "version"="3" "application"="shop" "host"="N1" "entityKind"="component" "entity"="M1"` +
 		` "issuer"="A1" "entityName"="api" "hash"="AB"`
 	if diff := cmp.Diff([]string{want}, lines(0, d)); diff != "" {
@@ -77,4 +77,36 @@ func TestLogAuditor(t *testing.T) {
 		t.Errorf("of a flood %d and %d lines are written", len(quiet), len(all))
 	}
 	secrets.NewLogAuditor(logr.Discard()).Decided(d)
+}
+
+// TestDoubt: where NATS lets anybody ask in the name of a host group, none is believed. That is looked at for each request:
+// servers come and go. The audit names what the subject claimed, and why it was not believed.
+func TestDoubt(t *testing.T) {
+	doubts := make(chan string, 1)
+	asked := make(chan secrets.Asker, 1)
+	b := start(t, keeperFunc(func(ctx context.Context, q secrets.Question) (secrets.Secret, error) {
+		asked <- q.Asker
+		return gives(canary)(ctx, q)
+	}), func(o *secrets.Options) { o.Doubt = func() string { return <-doubts } })
+	for _, doubt := range []string{"NATS is too old", "", "the key may be an old one"} {
+		doubts <- doubt
+		if got := b.get(groupGet, usual()); got != usualReply {
+			t.Fatal(got)
+		}
+		claimed := secrets.Asker{Lattice: "default", Namespace: "team-a", Group: "hosts.eu", Doubt: doubt}
+		if got := b.decided()[len(b.decided())-1].Question.Asker; got != claimed {
+			t.Errorf("the audit says %+v, want %+v", got, claimed)
+		}
+		want := claimed
+		if doubt != "" {
+			want.Namespace, want.Group = "", ""
+		}
+		if got := <-asked; got != want {
+			t.Errorf("the keeper is told %+v, want %+v", got, want)
+		}
+	}
+	// Below the plain prefix there is nothing to doubt.
+	if got := b.get(plainGet, usual()); got != usualReply || <-asked != (secrets.Asker{Lattice: "default"}) {
+		t.Error(got)
+	}
 }

@@ -12,6 +12,7 @@ const headerRequest = "WasmCloud-Host-Xkey"
 
 // get answers one request, sealed, and notes in the decision what it learns.
 func (s *Server) get(ctx context.Context, x *exchange) (*nats.Msg, error) {
+	s.doubt(&x.decision.Question.Asker)
 	sender, err := readSender(x.msg)
 	if err != nil {
 		return nil, err
@@ -20,6 +21,7 @@ func (s *Server) get(ctx context.Context, x *exchange) (*nats.Msg, error) {
 		return nil, err
 	}
 	key, q := replayKey(x.msg.Data), x.decision.Question
+	q.Asker = q.Asker.believed()
 	first, err := await(ctx, x.place, func(ctx context.Context) (bool, error) { return s.options.Memory.First(ctx, key) })
 	if err != nil {
 		return nil, fmt.Errorf("%w (%w)", &Error{UpstreamError, textMemory}, err)
@@ -40,6 +42,21 @@ func (s *Server) get(ctx context.Context, x *exchange) (*nats.Msg, error) {
 		return nil, refuse(UpstreamError, textLarge)
 	}
 	return reply, nil
+}
+
+// doubt notes why the host group that the subject names may be another, if it may.
+func (s *Server) doubt(a *Asker) {
+	if a.Group != "" {
+		a.Doubt = s.options.Doubt()
+	}
+}
+
+// believed is what is known of an asker.
+func (a Asker) believed() Asker {
+	if a.Doubt != "" {
+		a.Namespace, a.Group = "", ""
+	}
+	return a
 }
 
 func readSender(msg *nats.Msg) (string, error) {

@@ -16,6 +16,9 @@ type Asker struct {
 	Lattice string
 	// Namespace and Group name a host group; both are empty when it is not known who asks.
 	Namespace, Group string
+	// Doubt says why the host group of the subject is not believed. A Keeper is not told that group then; an Auditor is, as
+	// what the subject claims.
+	Doubt string
 }
 
 // Kinds of an Entity.

@@ -35,6 +35,10 @@ type Options struct {
 	// Keyring of all replicas.
 	Keyring *Keyring
 
+	// Doubt says, for each request, why NATS does not keep host groups to their own prefixes just now: who asks is unknown
+	// then, whatever the subject says. Empty while it does. Default: it always does.
+	Doubt func() string
+
 	Keeper  Keeper
 	Memory  Memory
 	Auditor Auditor
@@ -87,6 +91,9 @@ func (o Options) complete() Options {
 	}
 	if o.Backend == "" {
 		o.Backend = DefaultBackend
+	}
+	if o.Doubt == nil {
+		o.Doubt = func() string { return "" }
 	}
 	if o.InFlight <= 0 {
 		o.InFlight = DefaultInFlight

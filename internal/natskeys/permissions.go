@@ -40,8 +40,12 @@ func HostPermissions(group *v1alpha1.WasmCloudHostConfig, names Names) (jwt.Perm
 	if err != nil {
 		return out, err
 	}
+	commands := subjectsOfCommands(&group.Spec)
+	if err := mayBeHeard(commands, group, names); err != nil {
+		return out, err
+	}
 	out.Pub.Allow = sorted(append(send, asked...))
-	out.Sub.Allow = sorted(append(hear, heardByHosts(&group.Spec)...))
+	out.Sub.Allow = sorted(append(append(hear, calls(group.Spec.Lattice)...), commands, "_INBOX.>"))
 	if group.Spec.SecretsTopicPrefix == names.SecretsPrefix {
 		// What follows may also be a namespace of that name.
 		out.Pub.Deny = jwt.StringList{names.SecretsPrefix + ".v1alpha1.*.v1alpha1.>"}
@@ -76,9 +80,9 @@ func sentByHosts(group *v1alpha1.WasmCloudHostConfig, names Names) ([]string, er
 	return append(out, asks+".get", asks+".server_xkey"), nil
 }
 
-// heardByHosts are the subjects on which hosts of every group listen: commands, calls and answers.
-func heardByHosts(s *v1alpha1.WasmCloudHostConfigSpec) []string {
-	return append(calls(s.Lattice), cmp.Or(s.ControlTopicPrefix, lattice.DefaultControlPrefix)+".v1."+s.Lattice+".>", "_INBOX.>")
+// subjectsOfCommands are those on which hosts of the group are commanded.
+func subjectsOfCommands(s *v1alpha1.WasmCloudHostConfigSpec) string {
+	return cmp.Or(s.ControlTopicPrefix, lattice.DefaultControlPrefix) + ".v1." + s.Lattice + ".>"
 }
 
 // subjectsOfBucket read, write and watch a KV bucket that exists.

@@ -78,6 +78,9 @@ func TestHostPermissions_Errors(t *testing.T) {
 	topic := func(prefix string) func(*v1alpha1.WasmCloudHostConfigSpec) {
 		return func(s *v1alpha1.WasmCloudHostConfigSpec) { s.SecretsTopicPrefix = prefix }
 	}
+	control := func(prefix string) func(*v1alpha1.WasmCloudHostConfigSpec) {
+		return func(s *v1alpha1.WasmCloudHostConfigSpec) { s.ControlTopicPrefix = prefix }
+	}
 	for _, tc := range []struct {
 		change      func(*v1alpha1.WasmCloudHostConfigSpec)
 		field, says string
@@ -103,6 +106,10 @@ func TestHostPermissions_Errors(t *testing.T) {
 		{topic("wasmcloud.secrets.team-b.hosts"), "spec.secretsTopicPrefix", "wasmcloud.secrets.team-a.hosts"},
 		{topic("a.*"), "spec.secretsTopicPrefix", "without wildcards"},
 		{topic("wadm"), "spec.secretsTopicPrefix", "wadm.>"},
+		// What group default in a namespace called v1 asks would be heard by another.
+		{control("wasmcloud.secrets"), "spec.controlTopicPrefix", "wasmcloud.secrets.>"},
+		{control("wasmcloud.secrets.team-b"), "spec.controlTopicPrefix", "wasmcloud.secrets.>"},
+		{control("wadm.api"), "spec.controlTopicPrefix", "wadm.>"},
 		{bucket("TRELLIS_default"), "spec.nats.buckets", "to Trellis"},
 		{bucket("CONFIGDATA_other"), "spec.nats.buckets", "to Trellis"},
 		{bucket("a.>"), "spec.nats.buckets", "no name of a bucket"},

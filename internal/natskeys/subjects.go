@@ -38,6 +38,17 @@ func reservedFor(group *v1alpha1.WasmCloudHostConfig, names Names) []string {
 	return out
 }
 
+// mayBeHeard says whether a group may be commanded on these subjects: it would hear what is asked there of others, and could
+// answer in their place.
+func mayBeHeard(commands string, group *v1alpha1.WasmCloudHostConfig, names Names) error {
+	for _, reserved := range []string{names.SecretsPrefix + ".>", "wadm.>"} {
+		if overlap(commands, reserved) {
+			return &SpecError{"spec.controlTopicPrefix", group.Spec.ControlTopicPrefix, "reaches " + reserved + ", which is kept from host groups"}
+		}
+	}
+	return nil
+}
+
 // mayAsk says whether the hosts of a group may ask for secrets below a prefix. That of Trellis itself is nobody's: a request
 // there comes from an unknown group. Below it every prefix is that of one group.
 func mayAsk(prefix string, group *v1alpha1.WasmCloudHostConfig, names Names) error {

@@ -25,7 +25,7 @@ const (
 	SecretKeys = "-keys"
 	// SecretAccounts holds what the server is told: accounts.conf, no private key.
 	SecretAccounts = "-accounts"
-	// SecretOperator holds what the operator logs in with, and the signing keys of lattices.
+	// SecretOperator holds what the operator logs in with, and the signing keys of lattices with what is known of them.
 	SecretOperator = "-operator"
 )
 
@@ -38,6 +38,9 @@ const (
 	signerSuffix = ".signing.nk"
 	jwtSuffix    = ".jwt"
 	credsSuffix  = ".creds"
+	// narrowSuffix names the file that says which signing key never gave host groups more than HostPermissions. Should a
+	// release take rights away from them that let one ask as another, it takes another suffix.
+	narrowSuffix = ".narrow"
 )
 
 var latticeName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)

@@ -312,3 +312,12 @@ func TestLeafProbe_NamesWhatIsWrong(t *testing.T) {
 		t.Errorf("the leaf itself runs, but the probe says %q", stderr.String())
 	}
 }
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}

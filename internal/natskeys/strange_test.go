@@ -24,11 +24,21 @@ type strangeLeaf struct {
 
 func (w *system) strange(creds []byte, asHub bool) *strangeLeaf {
 	w.t.Helper()
+	s, answer := w.greet(creds, asHub)
+	if strings.HasPrefix(answer, "-ERR") {
+		w.t.Fatalf("the hub refuses the leaf: %s", answer)
+	}
+	return s
+}
+
+// greet logs in and returns the hub's answer.
+func (w *system) greet(creds []byte, asHub bool) (s *strangeLeaf, answer string) {
+	w.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.leaf, "nats://"))
 	w.must(err)
 	w.t.Cleanup(func() { _ = conn.Close() })
 	w.must(conn.SetDeadline(time.Now().Add(20 * time.Second)))
-	s := &strangeLeaf{w.t, conn, bufio.NewReader(conn)}
+	s = &strangeLeaf{w.t, conn, bufio.NewReader(conn)}
 	line, err := s.from.ReadString('\n')
 	w.must(err)
 	var info struct{ Nonce string }
@@ -44,10 +54,7 @@ func (w *system) strange(creds []byte, asHub bool) *strangeLeaf {
 	w.must(err)
 	s.send("CONNECT %s", hello)
 	s.send("PING")
-	if answer := s.until("PONG", "-ERR"); strings.HasPrefix(answer, "-ERR") {
-		w.t.Fatalf("the hub refuses the leaf: %s", answer)
-	}
-	return s
+	return s, s.until("PONG", "-ERR")
 }
 
 func (s *strangeLeaf) send(format string, args ...any) {

@@ -76,9 +76,12 @@ func (s *System) account(name string, operator nkeys.KeyPair) (fresh bool, err e
 	case AccountStore:
 		signers, signerFile = s.Keys, name+signerSuffix
 	}
-	signing, _, err := keyPair(signers, signerFile, nkeys.CreateAccount)
+	signing, made, err := keyPair(signers, signerFile, nkeys.CreateAccount)
 	if err != nil {
 		return false, err
+	}
+	if made && signerFile == name+seedSuffix {
+		signers[name+narrowSuffix] = []byte(public(signing))
 	}
 	if !s.jwtFits(name, operator, account, signing) {
 		token, err := accountJWT(name, operator, account, signing)

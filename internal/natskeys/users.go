@@ -53,6 +53,15 @@ func credentialsFit(creds []byte, account string, signing nkeys.KeyPair, may rig
 	return claims.Expires == 0 || time.Unix(claims.Expires, 0).After(time.Now())
 }
 
+// Signer is the public key that credentials are signed with; empty if they can't be read.
+func Signer(creds []byte) string {
+	claims := userClaims(creds)
+	if claims == nil {
+		return ""
+	}
+	return claims.Issuer
+}
+
 func userClaims(creds []byte) *jwt.UserClaims {
 	if len(creds) == 0 {
 		return nil

@@ -32,6 +32,7 @@ func groupOf(namespace, name string, change func(*v1alpha1.WasmCloudHostConfigSp
 type system struct {
 	t            *testing.T
 	client, leaf string
+	dir          string // the operator's credentials folder
 	credentials  string // the operator's, for the lattice
 	issuer       *natskeys.Issuer
 	operator     *nats.Conn
@@ -41,14 +42,18 @@ func newSystem(t *testing.T) *system {
 	t.Helper()
 	var keys natskeys.System
 	complete(t, &keys, "default")
-	w := &system{t: t}
-	w.client, w.leaf = hub(t, &keys)
-	dir := t.TempDir()
+	return systemOf(t, &keys)
+}
+
+func systemOf(t *testing.T, keys *natskeys.System) *system {
+	t.Helper()
+	w := &system{t: t, dir: t.TempDir()}
+	w.client, w.leaf = hub(t, keys)
 	for name, content := range keys.Operator {
-		write(t, filepath.Join(dir, name), content)
+		write(t, filepath.Join(w.dir, name), content)
 	}
-	w.issuer = natskeys.NewIssuer(dir, names)
-	w.credentials = filepath.Join(dir, natskeys.CredentialsFile("lattice.default"))
+	w.issuer = natskeys.NewIssuer(w.dir, names)
+	w.credentials = filepath.Join(w.dir, natskeys.CredentialsFile("lattice.default"))
 	w.operator = w.connect(w.client, nats.UserCredentials(w.credentials))
 	w.makeBuckets()
 	return w

@@ -131,8 +131,8 @@ func (d *dev) startAPI(ctx context.Context) error {
 		return err
 	}
 	d.bindings = binding.NewSet([]binding.Binding{{Lattice: devLattice}})
-	d.lattices = newLattices(cluster, func(context.Context, string) (*nats.Conn, string, error) {
-		return d.conn, d.domain(), nil
+	d.lattices = newLattices(cluster, func(context.Context, string) (*latticeLink, error) {
+		return &latticeLink{conn: d.conn, domain: d.domain()}, nil
 	})
 	if err := d.openStore(ctx, cluster); err != nil {
 		return err

@@ -51,9 +51,9 @@ func east() *binding.Set {
 func startHomes(t *testing.T) (homesForWash, *clusterNamespaces) {
 	t.Helper()
 	server := natsd.Run(t, natsd.Options{})
-	links := newLattices("c1", func(context.Context, string) (*nats.Conn, string, error) {
+	links := newLattices("c1", func(context.Context, string) (*latticeLink, error) {
 		conn, err := nats.Connect(server.ClientURL(), nats.ReconnectBufSize(-1))
-		return conn, "", err
+		return &latticeLink{conn: conn}, err
 	})
 	t.Cleanup(links.close)
 	namespaces := &clusterNamespaces{uids: map[string]string{"one": "1", "two": "2", "three": "3"}}

@@ -18,10 +18,20 @@ type latticeLink struct {
 	ledger *ledger.Ledger
 	// domain is the JetStream domain of the lattice's buckets.
 	domain string
+	// doubt says why NATS may let others ask for secrets in the name of a host group; nil where it is not known to hold them.
+	doubt func() string
 }
 
-// connector opens a connection to the account of a lattice.
-type connector func(ctx context.Context, lattice string) (conn *nats.Conn, domain string, err error)
+// groupsDoubt says, whenever it is asked, why no host group of the lattice is believed; empty if each is.
+func (l *latticeLink) groupsDoubt() string {
+	if l.doubt == nil {
+		return doubtForeign
+	}
+	return l.doubt()
+}
+
+// connector opens a connection to the account of a lattice: a link without a ledger.
+type connector func(ctx context.Context, lattice string) (*latticeLink, error)
 
 // lattices holds the links of all lattices that were asked for, each opened once.
 type lattices struct {
@@ -43,16 +53,14 @@ func (l *lattices) link(ctx context.Context, lattice string) (*latticeLink, erro
 	if known := l.open[lattice]; known != nil {
 		return known, nil
 	}
-	conn, domain, err := l.connect(ctx, lattice)
+	opened, err := l.connect(ctx, lattice)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the NATS account of lattice %q: %w", lattice, err)
 	}
-	book, err := ledger.Open(ctx, conn, lattice, domain)
-	if err != nil {
-		conn.Close()
+	if opened.ledger, err = ledger.Open(ctx, opened.conn, lattice, opened.domain); err != nil {
+		opened.conn.Close()
 		return nil, fmt.Errorf("open the ledger of lattice %q: %w", lattice, err)
 	}
-	opened := &latticeLink{conn: conn, ledger: book, domain: domain}
 	l.open[lattice] = opened
 	return opened, nil
 }

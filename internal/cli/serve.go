@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -157,9 +156,7 @@ func (s *serve) openStore(ctx context.Context) error {
 		return fmt.Errorf("connect to the NATS account of the store: %w", err)
 	}
 	s.parts.onStop(ctx, "NATS connection of the store", func() error { conn.Close(); return nil })
-	s.lattices = newLattices(s.cluster, func(ctx context.Context, lattice string) (*nats.Conn, string, error) {
-		return connector.lattice(ctx, lattice)
-	})
+	s.lattices = newLattices(s.cluster, connector.lattice)
 	s.parts.onStop(ctx, "NATS connections of lattices", func() error { s.lattices.close(); return nil })
 	if s.guard, err = newStoreGuard(ctx, storemark.Config{
 		Shelf: &storemark.ConfigMap{Client: s.kube.CoreV1().ConfigMaps(s.options.namespace), Labels: ownLabels()},

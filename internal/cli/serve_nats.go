@@ -34,38 +34,49 @@ type natsConnector struct {
 
 // store connects to the account of the store, or goes on trying in the background.
 func (n *natsConnector) store(ctx context.Context) (*nats.Conn, error) {
-	return n.own(ctx, natskeys.AccountStore)
-}
-
-func (n *natsConnector) own(ctx context.Context, account string) (*nats.Conn, error) {
-	c := natsconn.Config{URLs: []string{n.config.ClientURL()}, Name: n.name, RetryFirst: true}
+	c := n.own()
 	if n.config.CredentialsDir != "" {
-		c.CredsFile = filepath.Join(n.config.CredentialsDir, natskeys.CredentialsFile(account))
+		c.CredsFile = filepath.Join(n.config.CredentialsDir, natskeys.CredentialsFile(natskeys.AccountStore))
 	}
 	return natsconn.Connect(ctx, c)
 }
 
-// lattice connects to the account of a lattice and names the JetStream domain of its buckets.
-func (n *natsConnector) lattice(ctx context.Context, lattice string) (*nats.Conn, string, error) {
+// own is how the configured NATS is reached, by nobody yet.
+func (n *natsConnector) own() natsconn.Config {
+	return natsconn.Config{URLs: []string{n.config.ClientURL()}, Name: n.name, RetryFirst: true}
+}
+
+// lattice connects to the account of a lattice.
+func (n *natsConnector) lattice(ctx context.Context, lattice string) (*latticeLink, error) {
 	if slices.Contains(n.lattices, lattice) {
-		account, err := natskeys.LatticeAccount(lattice)
-		if err != nil {
-			return nil, "", err
-		}
-		conn, err := n.own(ctx, account)
-		return conn, n.config.Domain, err
+		return n.ownLattice(ctx, lattice)
 	}
 	var groups v1alpha1.WasmCloudHostConfigList
 	if err := n.groups.List(ctx, &groups); err != nil {
-		return nil, "", fmt.Errorf("list host groups: %w", err)
+		return nil, fmt.Errorf("list host groups: %w", err)
 	}
 	for i := range groups.Items {
 		if group := &groups.Items[i]; group.Spec.Lattice == lattice {
 			conn, err := n.external(ctx, group)
-			return conn, group.Spec.JetstreamDomain, err
+			return &latticeLink{conn: conn, domain: group.Spec.JetstreamDomain}, err
 		}
 	}
-	return nil, "", errors.New("no account of the chart's NATS and no host group has this lattice")
+	return nil, errors.New("no account of the chart's NATS and no host group has this lattice")
+}
+
+// ownLattice connects to the account of a lattice of the configuration.
+func (n *natsConnector) ownLattice(ctx context.Context, lattice string) (*latticeLink, error) {
+	account, err := natskeys.LatticeAccount(lattice)
+	if err != nil {
+		return nil, err
+	}
+	c, login := n.own(), &ownLogin{}
+	if n.config.CredentialsDir != "" {
+		login.file = filepath.Join(n.config.CredentialsDir, natskeys.CredentialsFile(account))
+		c.Secrets = login.read
+	}
+	conn, err := natsconn.Connect(ctx, c)
+	return &latticeLink{conn: conn, domain: n.config.Domain, doubt: n.doubt(lattice, conn, login)}, err
 }
 
 // external connects to the NATS that a host group names, as its Secrets say at that moment.

@@ -47,12 +47,12 @@ func TestExternalHub(t *testing.T) {
 			Data: map[string][]byte{"username": []byte("u"), "password": []byte(password)}}
 		reader := groupsAndSecrets(t, group, secret)
 		connector := &natsConnector{groups: reader, secrets: reader, name: "test"}
-		conn, domain, err := connector.lattice(t.Context(), "edge")
+		link, err := connector.lattice(t.Context(), "edge")
 		if err == nil {
-			conn.Close()
+			link.conn.Close()
 		}
-		if !errors.Is(err, want) || domain != "hub" {
-			t.Errorf("password %q: domain %q, error %v, want %v", password, domain, err, want)
+		if !errors.Is(err, want) || err == nil && (link.domain != "hub" || link.groupsDoubt() != doubtForeign) {
+			t.Errorf("password %q: %+v, error %v, want %v", password, link, err, want)
 		}
 	}
 }

@@ -96,7 +96,7 @@ func (s *secretService) server(lattice string, link *latticeLink) (*secrets.Serv
 		return nil, err
 	}
 	return secrets.New(secrets.Options{
-		Conn: link.conn, Lattice: lattice, Prefixes: []string{s.config.Prefix, s.config.Prefix + ".*.*"}, Backend: s.config.Backend,
+		Conn: link.conn, Lattice: lattice, Doubt: link.groupsDoubt, Prefixes: []string{s.config.Prefix, s.config.Prefix + ".*.*"}, Backend: s.config.Backend,
 		Keyring: s.keyring, Keeper: s.keeper, Memory: seen, Auditor: s.auditor, Metrics: s.metrics,
 	})
 }

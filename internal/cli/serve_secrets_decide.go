@@ -38,7 +38,7 @@ func (s *serve) decideSecrets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.secrets.keeper = cautiousKeeper{keeper, groupsEnforced}
+	s.secrets.keeper = keeper
 	s.secrets.auditor = auditors{
 		secrets.NewLogAuditor(logr.FromContextOrDiscard(ctx)),
 		newEventAuditor(s.cache.Find, eventRecorder{s.manager.GetEventRecorder("trellis")}),

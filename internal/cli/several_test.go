@@ -37,7 +37,9 @@ func startSeveral(t *testing.T) *several {
 	t.Cleanup(farConn.Close)
 	s.conns = map[string]*nats.Conn{devLattice: s.dev.conn, "near": s.dev.conn, "far": farConn}
 	s.dev.lattices.mu.Lock()
-	s.dev.lattices.connect = func(_ context.Context, lattice string) (*nats.Conn, string, error) { return s.conns[lattice], "", nil }
+	s.dev.lattices.connect = func(_ context.Context, lattice string) (*latticeLink, error) {
+		return &latticeLink{conn: s.conns[lattice]}, nil
+	}
 	s.dev.lattices.mu.Unlock()
 	s.dev.bindings.SetHostGroups([]binding.HostGroup{{Namespace: "default", Name: "a", Lattice: "near"}, {Namespace: "default", Name: "b", Lattice: "far"}})
 	for lattice, url := range map[string]string{devLattice: s.nats.ClientURL(), "near": s.nats.ClientURL(), "far": s.far.ClientURL()} {

@@ -66,18 +66,18 @@ func TestKeeper_Errors_Caller(t *testing.T) {
 	q := question("app", "password")
 	const refused = secrets.Unauthorized
 	for name, r := range map[string]refusal{
-		"no application":         {q: with(q, func(q *secrets.Question) { q.Application = "" }), kind: refused, says: `no application "" is deployed`},
-		"unknown application":    {q: with(q, func(q *secrets.Question) { q.Application = "sho" }), kind: refused, says: "no application"},
-		"another application":    {q: with(q, func(q *secrets.Question) { q.Application = "other" }), kind: refused, says: "team-a/other names no such secret"},
-		"foreign lattice":        {q: with(q, func(q *secrets.Question) { q.Asker.Lattice = "staging" }), kind: refused, says: "is deployed in lattice staging"},
-		"undeployed":             {change: func(w *world) { delete(w.apps, "production/shop") }, q: q, kind: refused, says: "no application"},
-		"another group":          {q: with(q, func(q *secrets.Question) { q.Asker.Group = "core" }), kind: refused, says: `none of group "core"`},
-		"no host":                {q: with(q, func(q *secrets.Question) { q.HostID = "" }), kind: refused, says: `host "" is none`},
-		"host of nobody":         {q: with(q, func(q *secrets.Question) { q.HostID = "NFORGED" }), kind: refused, says: "NFORGED"},
-		"not placed there":       {q: with(q, func(q *secrets.Question) { q.HostID = "NOTHER" }), kind: refused, says: "has no place for the component on host NOTHER"},
-		"scaled to none":         {change: scaledToNone, q: q, kind: refused, says: "has no place"},
-		"another runs it":        {change: shared, q: q, kind: refused, says: "names no such secret"},
-		"unknown group":          {q: with(q, func(q *secrets.Question) { q.Asker = secrets.Asker{Lattice: "production"} }), kind: refused, says: "it asks below the prefix that is nobody's"},
+		"no application":      {q: with(q, func(q *secrets.Question) { q.Application = "" }), kind: refused, says: `no application "" is deployed`},
+		"unknown application": {q: with(q, func(q *secrets.Question) { q.Application = "sho" }), kind: refused, says: "no application"},
+		"another application": {q: with(q, func(q *secrets.Question) { q.Application = "other" }), kind: refused, says: "team-a/other names no such secret"},
+		"foreign lattice":     {q: with(q, func(q *secrets.Question) { q.Asker.Lattice = "staging" }), kind: refused, says: "is deployed in lattice staging"},
+		"undeployed":          {change: func(w *world) { delete(w.apps, "production/shop") }, q: q, kind: refused, says: "no application"},
+		"another group":       {q: with(q, func(q *secrets.Question) { q.Asker.Group = "core" }), kind: refused, says: `none of group "core"`},
+		"no host":             {q: with(q, func(q *secrets.Question) { q.HostID = "" }), kind: refused, says: `host "" is none`},
+		"host of nobody":      {q: with(q, func(q *secrets.Question) { q.HostID = "NFORGED" }), kind: refused, says: "NFORGED"},
+		"not placed there":    {q: with(q, func(q *secrets.Question) { q.HostID = "NOTHER" }), kind: refused, says: "has no place for the component on host NOTHER"},
+		"scaled to none":      {change: scaledToNone, q: q, kind: refused, says: "has no place"},
+		"another runs it":     {change: shared, q: q, kind: refused, says: "names no such secret"},
+		"unknown group":       {q: with(q, func(q *secrets.Question) { q.Asker = secrets.Asker{Lattice: "production"} }), kind: refused, says: "it asks below the prefix that is nobody's"},
 		"doubtful group": {q: with(q, func(q *secrets.Question) {
 			q.Asker = secrets.Asker{Lattice: "production", Doubt: "NATS is too old"}
 		}), kind: refused, says: "is unknown, and no SecretGrant with unauthenticated: true lets application team-a/shop have it: NATS is too old"},

@@ -35,6 +35,7 @@ const (
 	secretReference = "image: " + secretImage + "\n        secrets:\n          - name: password\n" +
 		"            properties: {policy: own, key: app, field: password}\n"
 
+	// secretGrant is that of an application, by its namespace and name.
 	secretGrant = `
 apiVersion: k8s.wasmcloud.dev/v1alpha1
 kind: SecretGrant
@@ -42,39 +43,91 @@ metadata: {name: app}
 spec:
   from: [{namespaces: [%[1]s], lattices: [default], applications: [%[2]s], components: [http-component]}]
   secrets: [{name: app, keys: [password]}]
-  unauthenticated: true
+`
+	// secretReader lets the ServiceAccount of that name in the namespace of an application read the Secret.
+	secretReader = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: app}
+rules: [{apiGroups: [""], resources: [secrets], resourceNames: [app], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: app}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: app}
+subjects: [{kind: ServiceAccount, name: reader, namespace: %[1]s}]
 `
 )
 
-// A component gets the value of a Secret that a grant lets it have, and none once the grant is gone. The value is nowhere
-// but in the Secret and in the component.
+// A component gets the value of a Secret by each of the three ways in, since the host group that asks is known: of its own
+// namespace because whoever deployed it may read it, and of another one as a ServiceAccount or by a grant. It gets none once
+// the grant is gone. A value is nowhere but in the Secret and in the component.
 func TestASecret(t *testing.T) {
 	a := newApplication(t, "application.yaml")
-	canary := "canary-" + strings.ToLower(rand.Text())
-	a.text = strings.Replace(strings.Replace(a.text, exampleImage, secretReference, 1), "spec:\n", secretPolicy, 1)
 	pushSigned(t)
-	apply(t, a.namespace, "apiVersion: v1\nkind: Secret\nmetadata: {name: app}\nstringData: {password: "+canary+"}\n")
 	a.hosts(t)
-	grant := fmt.Sprintf(secretGrant, a.namespace, a.name)
-	apply(t, a.namespace, grant)
-	apply(t, a.namespace, a.text)
-	a.awaitSecret(t, canary)
-	condition(t, a.namespace, "whc/hosts", "Ready", "True", "") // others of the lattice may have answered before; now it has a log
-	a.leaksNothing(t, canary)
-
-	t.Run("without the grant", func(t *testing.T) {
-		kubectl(t, "delete", "application", a.name, "-n", a.namespace, "--timeout=30s")
-		awaitNothingLeft(t, a.name, 30*time.Second)
-		kubectl(t, "delete", "secretgrant", "app", "-n", a.namespace, "--timeout=30s")
-		apply(t, a.namespace, a.text)
+	own := makeSecret(t, a.namespace)
+	t.Run("of the own namespace", func(t *testing.T) {
+		a.getsSecret(t, a.withSecret("backend: kube"), own)
+		condition(t, a.namespace, "whc/hosts", "Ready", "True", "") // others of the lattice may have answered before; now it has a log
+		a.leaksNothing(t, own)
+		a.remove(t)
+	})
+	vault := makeNamespace(t)
+	theirs := makeSecret(t, vault)
+	t.Run("as a ServiceAccount", func(t *testing.T) {
+		kubectl(t, "create", "serviceaccount", "reader", "-n", a.namespace)
+		apply(t, vault, fmt.Sprintf(secretReader, a.namespace))
+		a.getsSecret(t, a.withSecret("backend: kube, namespace: "+vault+", serviceAccount: reader"), theirs)
+		a.leaksNothing(t, theirs)
+		a.remove(t)
+		kubectl(t, "delete", "rolebinding", "app", "-n", vault, "--timeout=30s")
+	})
+	granted, grant := a.withSecret("backend: kube, namespace: "+vault), fmt.Sprintf(secretGrant, a.namespace, a.name)
+	t.Run("without a grant", func(t *testing.T) {
+		apply(t, a.namespace, granted)
 		condition(t, a.namespace, "application/"+a.name, "Ready", "False", "unauthorized")
 		a.awaitRefusal(t)
 	})
-	t.Run("with the grant again", func(t *testing.T) {
-		apply(t, a.namespace, grant)
-		a.awaitSecret(t, canary)
+	t.Run("by a grant", func(t *testing.T) {
+		apply(t, vault, grant)
+		a.getsSecret(t, granted, theirs)
+		a.remove(t)
 	})
-	a.leaksNothing(t, canary)
+	t.Run("without the grant again", func(t *testing.T) {
+		kubectl(t, "delete", "secretgrant", "app", "-n", vault, "--timeout=30s")
+		apply(t, a.namespace, granted)
+		condition(t, a.namespace, "application/"+a.name, "Ready", "False", "unauthorized")
+	})
+	a.leaksNothing(t, own)
+	a.leaksNothing(t, theirs)
+	a.remove(t)
+}
+
+// makeSecret makes the Secret that the component asks for, and returns its value.
+func makeSecret(t *testing.T, namespace string) (canary string) {
+	t.Helper()
+	canary = "canary-" + strings.ToLower(rand.Text())
+	apply(t, namespace, "apiVersion: v1\nkind: Secret\nmetadata: {name: app}\nstringData: {password: "+canary+"}\n")
+	return canary
+}
+
+// withSecret is the manifest of a component that asks for the Secret by a policy with these properties.
+func (a *application) withSecret(properties string) string {
+	policy := strings.Replace(secretPolicy, "backend: kube", properties, 1)
+	return strings.Replace(strings.Replace(a.text, exampleImage, secretReference, 1), "spec:\n", policy, 1)
+}
+
+// getsSecret deploys the manifest and waits until its component has the value.
+func (a *application) getsSecret(t *testing.T, manifest, value string) {
+	t.Helper()
+	apply(t, a.namespace, manifest)
+	a.awaitSecret(t, value)
+}
+
+// remove deletes the application, so that the next one fetches anew.
+func (a *application) remove(t *testing.T) {
+	t.Helper()
 	kubectl(t, "delete", "application", a.name, "-n", a.namespace, "--timeout=30s")
 	awaitNothingLeft(t, a.name, 30*time.Second)
 }

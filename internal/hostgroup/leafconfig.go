@@ -29,7 +29,7 @@ const (
 func LeafConfig(spec *v1alpha1.WasmCloudHostConfigSpec, in Inputs) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Made by Trellis from the WasmCloudHostConfig; changes are overwritten.\n")
-	fmt.Fprintf(&b, "# Only the containers of this pod reach the leaf: whoever reaches it has all rights of the lattice.\n")
+	fmt.Fprintf(&b, "# Only the containers of this pod reach the leaf: whoever reaches it has the rights of this host group in the lattice.\n")
 	fmt.Fprintf(&b, "listen: \"127.0.0.1:%d\"\n", LeafPort)
 	fmt.Fprintf(&b, "jetstream {\n  domain: %s\n  store_dir: %s\n%s}\n", quote(leafDomain(spec)), quote(leafStoreDir), storeLimits(spec.NATS))
 	fmt.Fprintf(&b, "leafnodes {\n  remotes: [\n    {\n")

@@ -16,6 +16,7 @@ import (
 
 	oam "github.com/trellis-operator/trellis/api/oam/v1beta1"
 	"github.com/trellis-operator/trellis/internal/applications"
+	"github.com/trellis-operator/trellis/internal/config"
 	"github.com/trellis-operator/trellis/internal/control"
 	"github.com/trellis-operator/trellis/internal/lattice"
 	"github.com/trellis-operator/trellis/internal/manifest"
@@ -174,9 +175,11 @@ func TestTakeOverFromWadm(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	noteLattice(t.Context(), &out, i.dev.lattices, devLattice, "")
-	if !strings.Contains(out.String(), "3 applications were taken over from wadm") || !strings.Contains(out.String(), "is served by Trellis") {
-		t.Errorf("trellis check says\n%s", &out)
+	noteLattice(t.Context(), &out, i.dev.lattices, devLattice, &config.Config{Secrets: config.Secrets{Enabled: true}})
+	for _, want := range []string{"3 applications were taken over from wadm", "is served by Trellis", "asks for a secret is unknown: its lattice has no account"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("trellis check does not say %q:\n%s", want, &out)
+		}
 	}
 	// What was deployed can be changed from here on: wash deploys the newer version.
 	reply("deploy.app-2")

@@ -46,7 +46,8 @@ type NATS struct {
 	// Domain of JetStream. Default: default.
 	Domain string `json:"domain,omitempty"`
 	// CredentialsDir is a folder with the file TRELLIS.creds for the store, and for each lattice lattice.NAME.creds and
-	// lattice.NAME.nk (see package natskeys). Empty: no credentials.
+	// lattice.NAME.nk, and lattice.NAME.narrow where that key gave host groups narrow rights only (see package natskeys).
+	// Empty: no credentials.
 	CredentialsDir string `json:"credentialsDir,omitempty"`
 	// Replicas of the store's stream. Default: 1.
 	Replicas int `json:"replicas,omitempty"`

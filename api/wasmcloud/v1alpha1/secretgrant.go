@@ -43,8 +43,9 @@ type SecretGrantSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Secrets []GrantedSecret `json:"secrets"`
-	// unauthenticated lets in hosts too whose group is not known, because they do not ask under the prefix of a host group.
-	// Whoever may publish in the lattice can then ask in the name of any application. Default: false.
+	// unauthenticated lets in hosts too whose group is not known, because they do not ask under the prefix of a host group, or
+	// because NATS does not hold groups to their own. Whoever may publish in the lattice can then ask in the name of any
+	// application. Default: false.
 	// +optional
 	Unauthenticated bool `json:"unauthenticated,omitempty"`
 }

@@ -2,22 +2,12 @@ package hostgroup
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/trellis-operator/trellis/api/wasmcloud/v1alpha1"
+	"github.com/trellis-operator/trellis/internal/ociwasm"
 )
-
-type dockerConfig struct {
-	Auths map[string]struct {
-		Username string `json:"username"`
-		Password string `json:"password"`
-		Auth     string `json:"auth"`
-	} `json:"auths"`
-}
 
 // gatherRegistry mounts the user's docker configuration for hosts that read one. Upstream hosts know one registry only,
 // by variables: where there is exactly one entry, its parts go into a Secret of the group that those refer to.
@@ -31,50 +21,17 @@ func (r *Reconciler) gatherRegistry(ctx context.Context, group *v1alpha1.WasmClo
 		return err
 	}
 	raw := secret.Data[corev1.DockerConfigJsonKey]
-	var config dockerConfig
-	if err := json.Unmarshal(raw, &config); err != nil || len(config.Auths) == 0 {
+	logins, err := ociwasm.ParseLogins(raw)
+	if err != nil {
 		return incomplete("Secret %s of spec.registryCredentialsSecret has no registry under %s: make it with kubectl create secret docker-registry.", name, corev1.DockerConfigJsonKey)
 	}
 	in.Registry = &Registry{ConfigSecret: name}
 	note("registry", string(raw))
-	login := soleLogin(config)
-	if login == nil {
+	if len(logins) != 1 || !logins[0].Usable() {
 		return nil
 	}
 	in.Registry.LoginSecret = group.Name + "-registry"
-	return r.apply(ctx, group, credentialsSecret(group, in.Registry.LoginSecret, login))
-}
-
-// soleLogin returns the parts of the only entry, or nil if there are several or none is usable.
-func soleLogin(config dockerConfig) map[string][]byte {
-	if len(config.Auths) != 1 {
-		return nil
-	}
-	for registry, entry := range config.Auths {
-		user, password := entry.Username, entry.Password
-		if user == "" || password == "" {
-			decoded, err := base64.StdEncoding.DecodeString(entry.Auth)
-			if err != nil {
-				return nil
-			}
-			user, password, _ = strings.Cut(string(decoded), ":")
-		}
-		if user == "" || password == "" {
-			return nil
-		}
-		return map[string][]byte{loginRegistry: []byte(registryHost(registry)), loginUser: []byte(user), loginPassword: []byte(password)}
-	}
-	return nil
-}
-
-// registryHost makes the key of a docker configuration, which may be a URL, the host that references begin with.
-func registryHost(key string) string {
-	if _, rest, found := strings.Cut(key, "://"); found {
-		key = rest
-	}
-	host, _, _ := strings.Cut(key, "/")
-	if host == "index.docker.io" {
-		return "docker.io"
-	}
-	return host
+	sole := logins[0]
+	return r.apply(ctx, group, credentialsSecret(group, in.Registry.LoginSecret, map[string][]byte{
+		loginRegistry: []byte(sole.Registry), loginUser: []byte(sole.User), loginPassword: []byte(sole.Password)}))
 }

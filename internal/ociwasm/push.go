@@ -40,8 +40,9 @@ func PushBytes(ctx context.Context, ref string, code []byte, o Options) (string,
 	if err != nil {
 		return "", err
 	}
-	if err := remote.Write(place, image, o.remote(ctx, place.Context().RegistryStr())...); err != nil {
-		return "", fmt.Errorf("push %s: %w", place, err)
+	as := o.remote(ctx, place.Context())
+	if err := remote.Write(place, image, as.options...); err != nil {
+		return "", fmt.Errorf("push %s: %w", place, as.hush(err))
 	}
 	return digest.String(), nil
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
@@ -16,7 +15,9 @@ type Options struct {
 	Mirrors Mirrors
 	// Insecure lists registries, host or host:port, that are spoken to in plain HTTP. Loopback ones always are.
 	Insecure []string
-	// Credentials returns user and password for a registry; nil means nobody anywhere.
+	// Credentials returns user and password for a registry, which is called by its host and, if it has one, port; nil means
+	// nobody anywhere. They are sent to that registry and to the server of tokens that it names, and to nobody that these
+	// redirect to; in plain HTTP only to those of Insecure.
 	Credentials func(registry string) (user, password string, ok bool)
 	// Transport defaults to go-containerregistry's. It carries additional certificate authorities.
 	Transport http.RoundTripper
@@ -24,6 +25,15 @@ type Options struct {
 	AllowLatest bool
 	// MaxBytes bounds what Pull reads; zero means no bound.
 	MaxBytes int64
+}
+
+// Registry returns the registry that a reference is fetched from, as Credentials is asked for it.
+func (o Options) Registry(ref string) (string, error) {
+	place, err := o.resolve(ref)
+	if err != nil {
+		return "", err
+	}
+	return place.Context().RegistryStr(), nil
 }
 
 // resolve finds the place that a reference means. Repositories are lower case; hosts lower what they are given.
@@ -45,13 +55,4 @@ func (o Options) resolve(ref string) (name.Reference, error) {
 		return nil, fmt.Errorf("%w: %s", ErrLatest, ref)
 	}
 	return parsed, nil
-}
-
-func (o Options) authenticator(registry string) authn.Authenticator {
-	if o.Credentials != nil {
-		if user, password, ok := o.Credentials(registry); ok {
-			return &authn.Basic{Username: user, Password: password}
-		}
-	}
-	return authn.Anonymous
 }

@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"charts/trellis": {}, // its test renders the chart
 
 	"internal/apply":        {},
+	"internal/archive":      {},
 	"internal/backup":       {},
 	"internal/binding":      {},
 	"internal/census":       {"internal/lattice"},
@@ -55,7 +56,7 @@ var mayImport = map[string][]string{
 	"internal/apiserver":    {"api/oam", "internal/manifest", "internal/store"},
 	"internal/grants":       {"api/oam", "api/wasmcloud", "internal/manifest", "internal/policy", "internal/secrets"},
 	"internal/natskeys":     {"api/wasmcloud", "internal/lattice"},
-	"internal/hostgroup":    {"api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice"},
+	"internal/hostgroup":    {"api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice", "internal/ociwasm"},
 	"internal/exposure":     {"api/oam", "api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice", "internal/manifest", "internal/policy"},
 	"internal/wasmhost":     {"internal/lattice", "internal/natsconn", "internal/ociwasm"},
 }

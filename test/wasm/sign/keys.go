@@ -9,14 +9,15 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// modulePrefix is the first byte of the public keys of modules (M...), which NATS's own library does not know; seedPrefix
-// and a kind of key make the first two of a seed.
+// modulePrefix and providerPrefix are the first bytes of the public keys of modules (M...) and providers (V...), which
+// NATS's own library does not know; seedPrefix and a kind of key make the first two of a seed.
 const (
-	modulePrefix = 12 << 3
-	seedPrefix   = 18 << 3
+	modulePrefix   = 12 << 3
+	providerPrefix = 21 << 3
+	seedPrefix     = 18 << 3
 )
 
-var errSeed = errors.New("the module's seed must begin with SM and be whole")
+var errSeed = errors.New("the seed of a module must begin with SM, that of a provider with SV, and be whole")
 
 // Seeds makes the seeds of an account and a module of a name. Anybody can make them: they are for tests.
 func Seeds(name string) (account, module string) {
@@ -25,19 +26,31 @@ func Seeds(name string) (account, module string) {
 	if err != nil {
 		panic(err) // 32 bytes always are a seed
 	}
-	raw = sha256.Sum256([]byte("module " + name))
-	return string(seed), encode(append([]byte{seedPrefix | modulePrefix>>5, modulePrefix & 31 << 3}, raw[:]...))
+	return string(seed), seedOf(modulePrefix, "module "+name)
+}
+
+// ProviderSeed makes the seed of a provider of a name, likewise.
+func ProviderSeed(name string) string { return seedOf(providerPrefix, "provider "+name) }
+
+func seedOf(kind byte, from string) string {
+	raw := sha256.Sum256([]byte(from))
+	return encode(append([]byte{seedPrefix | kind>>5, kind & 31 << 3}, raw[:]...))
 }
 
 // ModuleKey returns the public key of a module's seed.
-func ModuleKey(seed string) (string, error) {
+func ModuleKey(seed string) (string, error) { return publicKey(seed, modulePrefix) }
+
+// ProviderKey returns the public key of a provider's seed.
+func ProviderKey(seed string) (string, error) { return publicKey(seed, providerPrefix) }
+
+func publicKey(seed string, kind byte) (string, error) {
 	raw, err := base32Key.DecodeString(seed)
 	const size = 2 + ed25519.SeedSize
-	if err != nil || len(raw) != size+2 || encode(raw[:size]) != seed || raw[0] != seedPrefix|modulePrefix>>5 || raw[1] != modulePrefix&31<<3 {
+	if err != nil || len(raw) != size+2 || encode(raw[:size]) != seed || raw[0] != seedPrefix|kind>>5 || raw[1] != kind&31<<3 {
 		return "", errSeed
 	}
 	key, _ := ed25519.NewKeyFromSeed(raw[2:size]).Public().(ed25519.PublicKey)
-	return encode(append([]byte{modulePrefix}, key...)), nil
+	return encode(append([]byte{kind}, key...)), nil
 }
 
 // AccountKey returns the public key of an account's seed.

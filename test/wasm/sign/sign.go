@@ -1,4 +1,4 @@
-// Package sign signs components as wash does, for tests. Same code, seeds and options give the same bytes.
+// Package sign signs components and providers as wash does, for tests. Same code, seeds and options give the same bytes.
 package sign
 
 import (

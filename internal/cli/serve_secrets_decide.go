@@ -21,16 +21,16 @@ func (s *serve) decideSecrets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pull, err := pullAs(s.config.Hosts)
+	images, err := newRegistries(s.config.Hosts)
 	if err != nil {
 		return err
 	}
-	cached := s.manager.GetClient()
+	cached, reader := s.manager.GetClient(), secretReader{s.kube.CoreV1()}
 	keeper, err := grants.New(grants.Options{
 		Applications: secretApplications{s.cache, applications.NewRevisions(client), cachedNamespaces(cached)},
 		Hosts:        secretHosts{s.observers.hostsOf, cached},
-		Images:       newSecretImages(pull),
-		Reader:       secretReader{s.kube.CoreV1()},
+		Images:       newSecretImages(images, groupLogins{cached, reader}.of),
+		Reader:       reader,
 		Reviewer:     grants.NewReviews(s.kube.AuthorizationV1().SubjectAccessReviews(), clock.RealClock{}),
 		Lister:       grantLister{cached},
 		Backend:      s.config.Secrets.Backend,

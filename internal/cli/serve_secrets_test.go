@@ -224,7 +224,7 @@ func TestSecretService(t *testing.T) {
 			keeper, err := grants.New(grants.Options{
 				Applications: deployedApp{&grants.Application{Namespace: "team-a", Name: "shop", Spec: &spec, Reviewed: "kube"}},
 				Hosts:        secretHosts{func(string) ([]census.Host, error) { return []census.Host{host}, nil }, reader},
-				Images:       newSecretImages(func(context.Context, string) ([]byte, error) { return code, nil }),
+				Images:       newSecretImages(gives(code), noLogins),
 				Reader:       secretReader{kube.CoreV1()}, Reviewer: grants.NewReviews(noReviews{}, clock.RealClock{}), Lister: grantLister{reader},
 			})
 			if err != nil {

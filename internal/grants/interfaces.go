@@ -43,8 +43,9 @@ type Host struct {
 // Images know what is embedded in images.
 type Images interface {
 	// Claims returns whom the token in an image speaks of, checked as that of a request is; nil if it has none. Of an image
-	// that names a digest it is that of the digest.
-	Claims(ctx context.Context, image string) (*secrets.Entity, error)
+	// that names a digest it is that of the digest. Who asks decides with which login it is fetched, if with any: a Keeper
+	// asks in the name of a host group only after a host of that was found.
+	Claims(ctx context.Context, asker secrets.Asker, image string) (*secrets.Entity, error)
 }
 
 // Reader reads Secrets.

@@ -85,7 +85,7 @@ func (k *Keeper) gather(ctx context.Context, q secrets.Question) (facts, error) 
 		return f, nil
 	}
 	for _, r := range f.receivers {
-		if f.claims[r.Image], err = k.options.Images.Claims(ctx, r.Image); err != nil {
+		if f.claims[r.Image], err = k.options.Images.Claims(ctx, q.Asker, r.Image); err != nil {
 			return f, upstream(fmt.Sprintf("the claims embedded in the image of component %s could not be read", r.Name), err)
 		}
 	}

@@ -313,6 +313,27 @@ func TestKeeper_Withdrawn(t *testing.T) {
 	}
 }
 
+// Images are looked at with the login of whoever asks, and not before a host of that group was found: a group that is only
+// named gets no use of it.
+func TestKeeper_PullsAs(t *testing.T) {
+	for name, tc := range map[string]struct {
+		q    secrets.Question
+		want []secrets.Asker
+	}{
+		"a group":          {question("app", "password"), []secrets.Asker{{Lattice: "production", Namespace: "hosts", Group: "edge"}}},
+		"nobody knows who": {with(vault(), func(q *secrets.Question) { q.Asker = secrets.Asker{Lattice: "production"} }), []secrets.Asker{{Lattice: "production"}}},
+		"no host of it":    {with(question("app", "password"), func(q *secrets.Question) { q.Asker.Group = "others" }), nil},
+		"no host":          {with(question("app", "password"), func(q *secrets.Question) { q.HostID = "NGONE" }), nil},
+		"not referenced":   {question("pg", "password"), nil},
+	} {
+		w := newWorld(t)
+		_, _ = w.ask(t, tc.q) // what is decided is tested above
+		if diff := cmp.Diff(tc.want, w.pulled); diff != "" {
+			t.Errorf("%s: -want +got\n%s", name, diff)
+		}
+	}
+}
+
 // A component that is renamed is another one to whoever granted.
 func TestKeeper_Renamed(t *testing.T) {
 	w := newWorld(t)

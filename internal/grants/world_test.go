@@ -89,6 +89,8 @@ type world struct {
 	fails map[string]error
 	// reads of Secrets
 	reads int
+	// pulled are those in whose name images were looked at.
+	pulled []secrets.Asker
 }
 
 var (
@@ -108,7 +110,8 @@ func (w *world) Host(_ context.Context, asker secrets.Asker, id string) (*grants
 	return w.hosts[asker.Group+"/"+id], w.fails["Host"]
 }
 
-func (w *world) Claims(_ context.Context, image string) (*secrets.Entity, error) {
+func (w *world) Claims(_ context.Context, asker secrets.Asker, image string) (*secrets.Entity, error) {
+	w.pulled = append(w.pulled, asker)
 	return w.images[image], w.fails["Claims"]
 }
 

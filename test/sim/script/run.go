@@ -58,7 +58,7 @@ func (r *Runner) Do(s Step) error {
 	}
 	if s.Start != nil {
 		for range max(s.Start.Count, 1) {
-			l.Start(sim.Host{Labels: s.Start.Labels})
+			l.Start(sim.Host{ID: s.Start.ID, Labels: s.Start.Labels})
 		}
 	}
 	for _, on := range []struct {

@@ -47,9 +47,11 @@ type Step struct {
 	Report bool `json:"report,omitempty"`
 }
 
-// Hosts are hosts to start.
+// Hosts are hosts to start, or the one with an id.
 type Hosts struct {
-	Count  int               `json:"count"`
+	Count int `json:"count"`
+	// ID is the public key of the only host. Default: one made from the seed, which nobody would take for a key.
+	ID     string            `json:"id,omitempty"`
 	Labels map[string]string `json:"labels,omitempty"`
 }
 

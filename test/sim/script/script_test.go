@@ -82,3 +82,24 @@ func TestParse_Errors(t *testing.T) {
 		}
 	}
 }
+
+// TestScript_HostID: who wants to be taken for a certain host says its id.
+func TestScript_HostID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := sim.New(sim.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		s, err := script.Parse([]byte("steps: [{start: {id: NHOST, labels: {zone: a}}}]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := script.NewRunner(l, 1, nil).Run(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if found, _ := l.Inventory("NHOST"); !slices.Equal(l.Hosts(), []string{"NHOST"}) || found.Labels["zone"] != "a" {
+			t.Errorf("hosts %v, labels %v", l.Hosts(), found.Labels)
+		}
+	})
+}

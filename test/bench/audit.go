@@ -18,7 +18,7 @@ type audit struct {
 	offset     int64
 }
 
-// writes counts requests that changed something, or tried to.
+// writes counts requests that changed something, or tried to, and the reads that the log has.
 type writes struct {
 	// of objects, by "verb resource/subresource".
 	of map[string]int
@@ -106,6 +106,12 @@ func (w *writes) join(others writes) {
 		w.of[what] += n
 	}
 	w.leases, w.asked = w.leases+others.leases, w.asked+others.asked
+}
+
+// copy is as it is now.
+func (w writes) copy() writes {
+	w.of = maps.Clone(w.of)
+	return w
 }
 
 func (w writes) String() string {

@@ -39,6 +39,9 @@ type row struct {
 	JetStream float64 `json:"jetstream_per_s,omitempty"`
 }
 
+// secretsName is the name of the measurement of secrets.
+const secretsName = "secrets"
+
 // options of a run.
 type options struct {
 	objects     int
@@ -91,7 +94,7 @@ func (o *options) measures() map[string]func(context.Context, string) ([]row, er
 // chosen are the names of what is measured, in order.
 func (o *options) chosen() ([]string, error) {
 	if o.only == "" {
-		return []string{"nats", "host", "dev", "api", "lattice", "exposure", "hostgroups"}, nil
+		return []string{"nats", "host", "dev", "api", "lattice", "exposure", "hostgroups", secretsName}, nil
 	}
 	names := strings.Split(o.only, ",")
 	for _, name := range names {

@@ -25,6 +25,7 @@ import (
 func planes(o options) map[string]func(context.Context, string) ([]row, error) {
 	return map[string]func(context.Context, string) ([]row, error){
 		"exposure": isolate(o, "exposure", measureExposure), "hostgroups": isolate(o, "hostgroups", measureGroups),
+		secretsName: isolate(o, secretsName, measureSecrets),
 	}
 }
 
@@ -32,7 +33,8 @@ func planes(o options) map[string]func(context.Context, string) ([]row, error) {
 func isolate(o options, name string, measure func(context.Context, *planeBench) error) func(context.Context, string) ([]row, error) {
 	return func(ctx context.Context, dir string) ([]row, error) {
 		if isolated.Inside() {
-			return inPlane(ctx, o, dir, measure)
+			b := &planeBench{size: planeSizeOf(o.short, o.long), dir: dir, short: o.short, secrets: name == secretsName}
+			return b.inPlane(ctx, o.program, measure)
 		}
 		out := filepath.Join(dir, name+".jsonl")
 		cmd, err := isolated.Again(ctx, "-only="+name, "-trellis="+o.program, fmt.Sprintf("-long=%t", o.long), "-out="+out)
@@ -71,26 +73,28 @@ func readRows(out string) (rows []row, err error) {
 type planeBench struct {
 	size    planeSize
 	dir     string
+	short   bool
+	secrets bool // whether trellis serves them
 	plane   *controlplane.Plane
 	kube    kubernetes.Interface
 	hosts   *rig.Simulator
 	trellis rig.Usage
 	audit   *audit
 	pods    int
+	ids     map[string]string // of hosts, by the names of their pods
 	rows    []row
 }
 
 // inPlane starts a control plane and a lattice without hosts, measures, and ends them.
-func inPlane(ctx context.Context, o options, dir string, measure func(context.Context, *planeBench) error) (rows []row, err error) {
+func (b *planeBench) inPlane(ctx context.Context, program string, measure func(context.Context, *planeBench) error) (rows []row, err error) {
 	if err := isolated.Enter(); err != nil {
 		return nil, err
 	}
 	if err := isolated.OwnAddresses(); err != nil {
 		return nil, fmt.Errorf("own the addresses of pods: %w", err)
 	}
-	b := &planeBench{size: planeSizeOf(o.short, o.long), dir: dir}
 	defer func() { err = errors.Join(err, b.stop()) }()
-	if err := b.start(ctx, o.program); err != nil {
+	if err := b.start(ctx, program); err != nil {
 		return nil, err
 	}
 	if err := measure(ctx, b); err != nil {
@@ -109,7 +113,7 @@ func (b *planeBench) start(ctx context.Context, program string) error {
 		return err
 	}
 	if b.plane, err = controlplane.Start(ctx, controlplane.Options{
-		Kubernetes: assets, Helm: helm, Chart: filepath.Join("charts", "trellis"), Bin: filepath.Dir(program), Dir: b.dir, Audit: true,
+		Kubernetes: assets, Helm: helm, Chart: filepath.Join("charts", "trellis"), Bin: filepath.Dir(program), Dir: b.dir, Audit: true, Secrets: b.secrets,
 	}); err != nil {
 		return err
 	}

@@ -12,5 +12,5 @@ func planes(options) map[string]func(context.Context, string) ([]row, error) {
 	none := func(context.Context, string) ([]row, error) {
 		return nil, errors.New("this is measured in a network namespace: run it on Linux")
 	}
-	return map[string]func(context.Context, string) ([]row, error){"exposure": none, "hostgroups": none}
+	return map[string]func(context.Context, string) ([]row, error){"exposure": none, "hostgroups": none, secretsName: none}
 }

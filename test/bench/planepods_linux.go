@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/nats-io/nkeys"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -61,8 +62,26 @@ func (b *planeBench) startHost(ctx context.Context, group string) (*corev1.Pod, 
 	if made, err = b.kube.CoreV1().Pods(podNamespace).UpdateStatus(ctx, made, metav1.UpdateOptions{}); err != nil {
 		return nil, fmt.Errorf("make pod %s ready: %w", pod.Name, err)
 	}
-	return made, b.hosts.Do(`{start: {count: 1, labels: {kubernetes: "true", %s: %q, %s: %q, %s: %q, %s: %q}}}`, v1alpha1.HostLabelPodName, made.Name,
+	id, err := b.hostID(made.Name)
+	if err != nil {
+		return nil, err
+	}
+	return made, b.hosts.Do(`{start: {id: %s, labels: {kubernetes: "true", %s: %q, %s: %q, %s: %q, %s: %q}}}`, id, v1alpha1.HostLabelPodName, made.Name,
 		v1alpha1.HostLabelPodUID, string(made.UID), v1alpha1.HostLabelNamespace, made.Namespace, v1alpha1.HostLabelNode, made.Spec.NodeName)
+}
+
+// hostID makes the key of the host in a pod.
+func (b *planeBench) hostID(pod string) (string, error) {
+	pair, err := nkeys.CreateServer()
+	if err != nil {
+		return "", fmt.Errorf("make the key of a host: %w", err)
+	}
+	id, err := pair.PublicKey()
+	if b.ids == nil {
+		b.ids = map[string]string{}
+	}
+	b.ids[pod] = id
+	return id, err
 }
 
 // sayReady writes of a pod whether it is ready, as a kubelet does.

@@ -36,7 +36,9 @@ const (
 
 	trellisName     = "trellis"
 	registryAddress = "127.0.0.1:5001"
-	mirrors         = "ghcr.io/trellis-operator=" + registryAddress + "/trellis-operator"
+	mirrored        = "ghcr.io/trellis-operator"
+	mirror          = registryAddress + "/trellis-operator"
+	mirrors         = mirrored + "=" + mirror
 	startTimeout    = 3 * time.Minute
 	interval        = 200 * time.Millisecond
 )
@@ -56,8 +58,10 @@ type Options struct {
 	// Bound are the namespaces that belong to the lattice, the first of them the one that wash creates in. Default: all,
 	// and namespace default.
 	Bound []string
-	// Audit makes kube-apiserver write down every write, in KubeAuditLog below Dir.
+	// Audit makes kube-apiserver write down every write, and with Secrets how those are read, in KubeAuditLog below Dir.
 	Audit bool
+	// Secrets makes trellis serve secrets.
+	Secrets bool
 	// History is how long kube-apiserver keeps superseded versions. Default: its own, 5 minutes.
 	History time.Duration
 }

@@ -33,11 +33,16 @@ func (p *Plane) startRegistry(ctx context.Context) error {
 		defer cancel()
 		return server.Shutdown(ctx)
 	})
+	return p.Push(ctx, hello.Image, hello.Component)
+}
+
+// Push puts a component into the registry; its name begins as that of the example does.
+func (p *Plane) Push(ctx context.Context, image string, code []byte) error {
 	instead, err := ociwasm.ParseMirrors(mirrors)
 	if err != nil {
 		return err
 	}
-	_, err = ociwasm.PushBytes(ctx, hello.Image, hello.Component, ociwasm.Options{Mirrors: instead})
+	_, err = ociwasm.PushBytes(ctx, image, code, ociwasm.Options{Mirrors: instead})
 	return err
 }
 

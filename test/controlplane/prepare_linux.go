@@ -43,14 +43,20 @@ func (p *Plane) configuration() string {
 	if p.options.Bound[0] != "*" {
 		home = p.options.Bound[0]
 	}
-	return fmt.Sprintf(`
+	text := fmt.Sprintf(`
 apiVersion: trellis.k8s.wasmcloud.dev/v1alpha1
 nats: {address: "nats://127.0.0.1", clientPort: %d, domain: default}
 bindings: [{lattice: %s, namespaces: ["%s"], home: %s}]
 lattices: [{name: %[2]s}]
-hosts: {helperImage: "ghcr.io/trellis-operator/trellis:0.1.0"}
 api: {port: %[5]d}
+hosts:
+  helperImage: "ghcr.io/trellis-operator/trellis:0.1.0"
 `, natsPort, Lattice, strings.Join(p.options.Bound, `", "`), home, apiPort)
+	if !p.options.Secrets {
+		return text
+	}
+	// Trellis pulls as the hosts of groups do.
+	return text + fmt.Sprintf("  mirrors: [{prefix: %q, target: %q, insecure: true}]\nsecrets: {enabled: true}\n", mirrored, mirror)
 }
 
 // configureServer gives kube-apiserver the certificate that aggregated API servers know it by, and the authority of its
@@ -101,18 +107,27 @@ func (p *Plane) configureServer(server *envtest.APIServer) (err error) {
 	return nil
 }
 
-// writesPolicy has one line for each write, after it.
-const writesPolicy = `apiVersion: audit.k8s.io/v1
+// writesPolicy has one line for each write, after it; readsPolicy one for each time that Secrets are read, and one more for
+// a watch when it begins: it may not have ended when the log is read.
+const (
+	writesPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [RequestReceived, ResponseStarted]
+omitStages: [RequestReceived]
 rules:
 - {level: Metadata, verbs: [create, update, patch, delete, deletecollection]}
-- {level: None}
 `
+	readsPolicy = `- {level: Metadata, verbs: [get, list, watch], resources: [{group: "", resources: [secrets]}]}
+`
+	nothingElse = "- {level: None}\n"
+)
 
 func (p *Plane) auditWrites(server *envtest.APIServer) error {
+	text := writesPolicy + nothingElse
+	if p.options.Secrets {
+		text = writesPolicy + readsPolicy + nothingElse
+	}
 	policy := filepath.Join(p.options.Dir, "kube-audit-policy.yaml")
-	if err := os.WriteFile(policy, []byte(writesPolicy), 0o600); err != nil {
+	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
 		return err
 	}
 	server.Configure().Set("audit-policy-file", policy).Set("audit-log-path", filepath.Join(p.options.Dir, KubeAuditLog))
@@ -139,7 +154,7 @@ func (p *Plane) prepareTrellis(ctx context.Context) error {
 
 // applyRoles applies the part of the chart that says who may do what, and keeps that which says what is written down.
 func (p *Plane) applyRoles(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, p.options.Helm, "template", "trellis", p.options.Chart, "--namespace", System)
+	cmd := exec.CommandContext(ctx, p.options.Helm, "template", "trellis", p.options.Chart, "--namespace", System, fmt.Sprintf("--set=secrets.enabled=%t", p.options.Secrets))
 	cmd.Env = append(os.Environ(), "HELM_CACHE_HOME="+p.options.Dir, "HELM_CONFIG_HOME="+p.options.Dir, "HELM_DATA_HOME="+p.options.Dir)
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()

@@ -21,6 +21,14 @@ func (u Usage) Memory() int64 { return u.status("VmRSS") }
 // Peak is the highest resident memory since it started.
 func (u Usage) Peak() int64 { return u.status("VmHWM") }
 
+// ForgetPeak lets the highest resident memory count from now.
+func (u Usage) ForgetPeak() error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", u.PID), []byte("5"), 0); err != nil {
+		return fmt.Errorf("forget the highest memory of trellis: %w", err)
+	}
+	return nil
+}
+
 // status is a line of /proc's status in bytes, 0 where there is none.
 func (u Usage) status(field string) int64 {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", u.PID))

@@ -30,9 +30,22 @@ const (
 )
 
 // connectLattice connects to the account of the lattice, as soon as NATS answers: it may have been killed just now.
-func connectLattice(ctx context.Context, t *testing.T) (conn *nats.Conn) {
+func connectLattice(ctx context.Context, t *testing.T) *nats.Conn {
 	t.Helper()
-	config := natsconn.Config{URLs: []string{natsURL(t, 4222)}, CredsFile: operatorCredentials(t), Name: "e2e"}
+	return connectWith(ctx, t, operatorCredentials(t))
+}
+
+// connectAs connects to an account of the NATS of Trellis.
+func connectAs(t *testing.T, account string) *nats.Conn {
+	t.Helper()
+	conn := connectWith(t.Context(), t, credentialsOf(t, account))
+	t.Cleanup(conn.Close)
+	return conn
+}
+
+func connectWith(ctx context.Context, t *testing.T, credentials string) (conn *nats.Conn) {
+	t.Helper()
+	config := natsconn.Config{URLs: []string{natsURL(t, 4222)}, CredsFile: credentials, Name: "e2e"}
 	eventually(t, time.Minute, "NATS answers", func() (err error) {
 		conn, err = natsconn.Connect(ctx, config)
 		return err
@@ -200,7 +213,14 @@ func natsURL(t *testing.T, port int) string {
 // operatorCredentials writes the operator's own credentials for the lattice to a file.
 func operatorCredentials(t *testing.T) string {
 	t.Helper()
-	encoded := kubectl(t, "get", "secret", "trellis-nats-operator", "-n", system, "-o", `jsonpath={.data.lattice\.`+latticeName+`\.creds}`)
+	return credentialsOf(t, "lattice."+latticeName)
+}
+
+// credentialsOf writes the operator's credentials for an account to a file.
+func credentialsOf(t *testing.T, account string) string {
+	t.Helper()
+	key := strings.ReplaceAll(account+".creds", ".", `\.`)
+	encoded := kubectl(t, "get", "secret", "trellis-nats-operator", "-n", system, "-o", "jsonpath={.data."+key+"}")
 	content, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		t.Fatal(err)

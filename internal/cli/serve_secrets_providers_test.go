@@ -172,7 +172,7 @@ func serveProviders(t *testing.T, all registryOf) func(topic, field, entity, app
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn := serveSecrets(t, &secretService{keyring: ring, keeper: keeper, auditor: secrets.NewLogAuditor(logr.Discard())})
+	conn := serveSecrets(t, &secretService{keyring: ring, keeper: keeper, auditor: secrets.NewLogAuditor(logr.Discard())}, "")
 	return func(topic, field, entity, application string) (any, error) {
 		ref := secret.Reference{Name: "n", Backend: "kube", Key: "app", Field: &field, Policy: `{"type":"properties.secret.wasmcloud.dev/v1alpha1","properties":{}}`}
 		got, err := secret.NewClient(conn, topic, 5*time.Second).Get(t.Context(), ref, secret.Identity{EntityJWT: tokens[entity], HostJWT: hostJWT, Application: &application})

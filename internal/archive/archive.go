@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxUnpacked bounds what is unpacked on the way to the token. wash writes it first; programs have 20 to 60 MiB.
-	maxUnpacked = 128 << 20
+	// maxUnpacked bounds what is unpacked on the way to the token. wash writes it first.
+	maxUnpacked = 64 << 20
 	// maxFiles is likewise; there is one for each kind of machine, and a few.
 	maxFiles = 1000
 	// maxToken is as much as a request for a secret may have in all.

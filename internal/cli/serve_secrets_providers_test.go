@@ -63,6 +63,12 @@ components:
           interfaces: [query]
           source: {secrets: [{name: e, properties: {policy: own, key: app, field: of-http}}]}
           target: {name: db, secrets: [{name: f, properties: {policy: own, key: app, field: of-db}}]}
+  - name: web
+    type: capability
+    properties: {image: "wasmcloud+builtin://http-server"}
+    traits:
+      - type: link
+        properties: {namespace: wasmcloud, package: postgres, interfaces: [query], target: {name: db, secrets: [{name: h, properties: {policy: own, key: app, field: of-the-builtin}}]}}
   - name: shared
     type: capability
     properties: {application: {name: platform, component: kv}}
@@ -152,7 +158,7 @@ func serveProviders(t *testing.T, all registryOf) func(topic, field, entity, app
 	}}
 	reader := fakeReader(t, hostGroupPod("hosts"), group, granted)
 	values := map[string][]byte{}
-	for _, field := range []string{"of-the-component", "of-the-target", "of-the-shared", "of-the-provider", "of-http", "of-db", "of-http-alone"} {
+	for _, field := range []string{"of-the-component", "of-the-target", "of-the-shared", "of-the-provider", "of-http", "of-db", "of-http-alone", "of-the-builtin"} {
 		values[field] = []byte(field + secretCanary)
 	}
 	kube := secretReader{fake.NewClientset(
@@ -199,6 +205,7 @@ func TestSecretService_Providers(t *testing.T) {
 		"two providers, target":             {known, "of-db", "db", "shop", ""},
 		"two providers, source, by target":  {known, "of-http", "db", "shop", ""},
 		"two providers, target, by source":  {known, "of-db", "http", "shop", ""},
+		"of a link to one that is built in": {known, "of-the-builtin", "db", "shop", ""},
 		"by a grant, open registry":         {plain, "of-http-alone", "http", "shop", ""},
 		"by a grant, if another could ask":  {plain, "of-http", "http", "shop", "image of component db could not be read"},
 		"by a grant, closed registry":       {plain, "of-the-provider", "db", "shop", "could not be read"},

@@ -6,8 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -105,11 +103,7 @@ type refusalScene struct {
 func newRefusalScene(t *testing.T) *refusalScene {
 	t.Helper()
 	s := &refusalScene{namespace: makeNamespace(t), vault: makeNamespace(t), value: newCanary()}
-	file := filepath.Join(t.TempDir(), "refusals.wasm")
-	if err := os.WriteFile(file, signedWith(t, signedBy(refusalsSeed, "refusals")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	push(t, refusalsImage, file)
+	pushSigned(t, refusalsImage, signedBy(refusalsSeed, "refusals"))
 	apply(t, s.namespace, fmt.Sprintf(refusalsSecrets, s.value))
 	apply(t, s.vault, fmt.Sprintf(refusalsVault, s.value, s.namespace))
 	apply(t, s.namespace, fmt.Sprintf(refusalsGroups, s.namespace))

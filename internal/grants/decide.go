@@ -34,8 +34,8 @@ type facts struct {
 // maxProblems keeps an answer short.
 const maxProblems = 3
 
-// decide says which Secret is read, or why none is.
-func decide(f facts) (policy.SecretSource, error) {
+// decide says which Secret is read, or why none is, and leaves of the receivers those that the caller can be.
+func decide(f *facts) (policy.SecretSource, error) {
 	none := policy.SecretSource{}
 	if f.application == nil {
 		return none, unauthorized("no application %q is deployed in lattice %s", f.question.Application, f.question.Asker.Lattice)
@@ -70,14 +70,15 @@ func (f *facts) place() error {
 			f.question.Asker.Namespace, f.question.Asker.Lattice)
 	}
 	named := f.receivers
-	f.receivers = slices.DeleteFunc(slices.Clone(named), func(c manifest.Component) bool { return !same(f.question.Entity, f.claims[c.Image]) })
-	if len(f.receivers) == 0 {
+	matched := slices.DeleteFunc(slices.Clone(named), func(c manifest.Component) bool { return !same(f.question.Entity, f.claims[c.Image]) })
+	if len(matched) == 0 {
 		return f.unmatched(named)
 	}
-	f.receivers = slices.DeleteFunc(f.receivers, func(c manifest.Component) bool { return !hasPlace(c, f.host) })
-	if len(f.receivers) == 0 {
+	placed := slices.DeleteFunc(slices.Clone(matched), func(c manifest.Component) bool { return !hasPlace(c, f.host) })
+	if len(placed) == 0 {
 		return unauthorized("application %s has no place for the component on host %s, which does not report it either", f.name(), f.question.HostID)
 	}
+	f.receivers = placed
 	return nil
 }
 

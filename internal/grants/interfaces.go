@@ -65,3 +65,9 @@ type Lister interface {
 	// Grants returns the grants of a namespace. They are not changed.
 	Grants(ctx context.Context, namespace string) ([]*v1alpha1.SecretGrant, error)
 }
+
+// Recorder takes down what came of requests, for whoever looks after what runs.
+type Recorder interface {
+	// Record does not wait.
+	Record(o secrets.Outcome)
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/trellis-operator/trellis/internal/secrets"
 )
 
-// Options are what a Keeper needs. All but Backend are required.
+// Options are what a Keeper needs. All but Backend and Recorder are required.
 type Options struct {
 	Applications Applications
 	Hosts        Hosts
@@ -22,6 +22,8 @@ type Options struct {
 	Lister       Lister
 	// Backend is the name that manifests call it by. Default: kube.
 	Backend string
+	// Recorder of what came of requests. Default: nobody is told.
+	Recorder Recorder
 }
 
 // Keeper answers questions for Secrets of one cluster.
@@ -45,9 +47,16 @@ func New(options Options) (*Keeper, error) {
 // answer or by delay.
 func (k *Keeper) Secret(ctx context.Context, q secrets.Question) (secrets.Secret, error) {
 	f, err := k.gather(ctx, q)
-	if err != nil {
-		return secrets.Secret{}, err
+	var given secrets.Secret
+	if err == nil {
+		given, err = k.answer(ctx, &f)
 	}
+	k.record(f, given, err)
+	return given, err
+}
+
+func (k *Keeper) answer(ctx context.Context, f *facts) (secrets.Secret, error) {
+	q := f.question
 	source, err := decide(f)
 	if err != nil {
 		return secrets.Secret{}, err
@@ -78,9 +87,11 @@ func (k *Keeper) gather(ctx context.Context, q secrets.Question) (facts, error) 
 	if len(f.receivers) == 0 {
 		return f, nil
 	}
-	if f.host, err = k.options.Hosts.Host(ctx, q.Asker, q.HostID); err != nil {
+	host, err := k.options.Hosts.Host(ctx, q.Asker, q.HostID)
+	if err != nil {
 		return f, upstream("the hosts of the lattice could not be learned", err)
 	}
+	f.host = host
 	if f.host == nil {
 		return f, nil
 	}

@@ -14,6 +14,8 @@ import (
 type SecretReference struct {
 	// Path of the reference in the manifest, and of its policy.
 	Path, PolicyPath *field.Path
+	// Name by which the workload asks.
+	Name string
 	// Receivers are the names of the components and providers that may ask for it. Those of a link, of either end, are
 	// asked for by the providers at its ends that the application runs itself: for others hosts ask in the name of the
 	// application that runs them.
@@ -76,7 +78,7 @@ func (r *references) add(path *field.Path, receivers []string, secrets []v1beta1
 			continue
 		}
 		r.list = append(r.list, SecretReference{
-			Path: path.Index(i), PolicyPath: field.NewPath("spec", "policies").Index(at), Receivers: receivers,
+			Path: path.Index(i), PolicyPath: field.NewPath("spec", "policies").Index(at), Name: s.Name, Receivers: receivers,
 			Backend: p.Properties[policy.BackendProperty], Key: s.Properties.Key, Field: s.Properties.Field,
 			Version: s.Properties.Version, Properties: backendProperties(p),
 		})

@@ -56,7 +56,7 @@ components:
 
 // reference is a SecretReference with paths as text.
 type reference struct {
-	Path, Policy                 string
+	Path, Policy, Name           string
 	Receivers                    []string
 	Backend, Key, Field, Version string
 	Properties                   map[string]string
@@ -69,16 +69,16 @@ func TestSecretReferences(t *testing.T) {
 	}
 	var got []reference
 	for _, r := range manifest.SecretReferences(&spec) {
-		got = append(got, reference{r.Path.String(), r.PolicyPath.String(), r.Receivers, r.Backend, r.Key, r.Field, r.Version, r.Properties})
+		got = append(got, reference{r.Path.String(), r.PolicyPath.String(), r.Name, r.Receivers, r.Backend, r.Key, r.Field, r.Version, r.Properties})
 	}
 	own := map[string]string{"namespace": "team-a"}
 	want := []reference{
-		{"spec.components[0].properties.secrets[0]", "spec.policies[1]", []string{"api"}, "kube", "app", "password", "7", own},
-		{"spec.components[0].traits[0].properties.target.secrets[0]", "spec.policies[2]", []string{"db"}, "vault", "pg", "", "", map[string]string{}},
-		{"spec.components[0].traits[1].properties.target.secrets[0]", "spec.policies[1]", []string{}, "kube", "nobody", "", "", own},
-		{"spec.components[0].traits[2].properties.target.secrets[0]", "spec.policies[1]", []string{}, "kube", "shared", "", "", own},
-		{"spec.components[1].properties.secrets[0]", "spec.policies[1]", []string{"db"}, "kube", "db", "password", "", own},
-		{"spec.components[4].traits[0].properties.source.secrets[0]", "spec.policies[1]", []string{"web"}, "kube", "tls", "tls.key", "", own},
+		{"spec.components[0].properties.secrets[0]", "spec.policies[1]", "password", []string{"api"}, "kube", "app", "password", "7", own},
+		{"spec.components[0].traits[0].properties.target.secrets[0]", "spec.policies[2]", "pg", []string{"db"}, "vault", "pg", "", "", map[string]string{}},
+		{"spec.components[0].traits[1].properties.target.secrets[0]", "spec.policies[1]", "nobody", []string{}, "kube", "nobody", "", "", own},
+		{"spec.components[0].traits[2].properties.target.secrets[0]", "spec.policies[1]", "pg", []string{}, "kube", "shared", "", "", own},
+		{"spec.components[1].properties.secrets[0]", "spec.policies[1]", "default", []string{"db"}, "kube", "db", "password", "", own},
+		{"spec.components[4].traits[0].properties.source.secrets[0]", "spec.policies[1]", "tls", []string{"web"}, "kube", "tls", "tls.key", "", own},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

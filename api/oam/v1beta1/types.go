@@ -196,6 +196,11 @@ type ApplicationStatus struct {
 	// +listType=atomic
 	// +optional
 	Configs []ConfigStatus `json:"configs,omitempty"`
+	// secrets says how each secret stands that the deployed version names, without its value. It is there only where
+	// Trellis serves secrets.
+	// +listType=atomic
+	// +optional
+	Secrets []SecretStatus `json:"secrets,omitempty"`
 	// endpoint is the address of the Service that exposes the application, if any.
 	// +optional
 	Endpoint string `json:"endpoint,omitempty"`
@@ -283,6 +288,55 @@ type ConfigStatus struct {
 	// message says what is missing.
 	// +optional
 	Message string `json:"message,omitempty"`
+}
+
+// SecretState is how a secret stands.
+type SecretState string
+
+const (
+	// SecretResolved: every host that runs the component was given the value that the Secret has.
+	SecretResolved SecretState = "Resolved"
+	// SecretStale: a host was given a value of the Secret that may not be the one it has now.
+	SecretStale SecretState = "Stale"
+	// SecretPending: nobody has asked for it yet, or it could not be told whether it may be had.
+	SecretPending SecretState = "Pending"
+	// SecretMissing: there is no such Secret, no such key in it, or not in the version that is named.
+	SecretMissing SecretState = "Missing"
+	// SecretDenied: nothing lets the component have it.
+	SecretDenied SecretState = "Denied"
+)
+
+// SecretStatus is how a secret stands that a component or provider names. It never holds a value.
+type SecretStatus struct {
+	// component is the name of the component or provider in the spec.
+	Component string `json:"component"`
+	// name by which the component or provider asks for the secret.
+	Name string `json:"name"`
+	// state is one of Resolved, Stale, Pending, Missing, Denied: the last of these that holds for one of the hosts.
+	State SecretState `json:"state"`
+	// version is the resourceVersion that the Secret had when it was last looked at; empty if it was not.
+	// +optional
+	Version string `json:"version,omitempty"`
+	// message says what is wrong and what would help; empty when all is well.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// hosts that run the component or tried to, 20 at most, those first where something is wrong.
+	// +listType=atomic
+	// +optional
+	Hosts []SecretHost `json:"hosts,omitempty"`
+	// hostCount is the number of all those hosts.
+	HostCount int32 `json:"hostCount"`
+}
+
+// SecretHost is how a secret stands on one host.
+type SecretHost struct {
+	// hostID is the public key of the host.
+	HostID string `json:"hostID"`
+	// state is one of Resolved, Stale, Pending, Missing, Denied.
+	State SecretState `json:"state"`
+	// version is the resourceVersion of the Secret whose value the host was given last; empty if none is known.
+	// +optional
+	Version string `json:"version,omitempty"`
 }
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object

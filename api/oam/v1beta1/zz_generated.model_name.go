@@ -76,6 +76,11 @@ func (in Policy) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SecretHost) OpenAPIModelName() string {
+	return "dev.oam.core.v1beta1.SecretHost"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SecretProperty) OpenAPIModelName() string {
 	return "dev.oam.core.v1beta1.SecretProperty"
 }
@@ -83,6 +88,11 @@ func (in SecretProperty) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SecretSource) OpenAPIModelName() string {
 	return "dev.oam.core.v1beta1.SecretSource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SecretStatus) OpenAPIModelName() string {
+	return "dev.oam.core.v1beta1.SecretStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

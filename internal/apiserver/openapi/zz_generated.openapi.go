@@ -30,8 +30,10 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1beta1.HostPlacement{}.OpenAPIModelName():           schema_trellis_api_oam_v1beta1_HostPlacement(ref),
 		v1beta1.LinkStatus{}.OpenAPIModelName():              schema_trellis_api_oam_v1beta1_LinkStatus(ref),
 		v1beta1.Policy{}.OpenAPIModelName():                  schema_trellis_api_oam_v1beta1_Policy(ref),
+		v1beta1.SecretHost{}.OpenAPIModelName():              schema_trellis_api_oam_v1beta1_SecretHost(ref),
 		v1beta1.SecretProperty{}.OpenAPIModelName():          schema_trellis_api_oam_v1beta1_SecretProperty(ref),
 		v1beta1.SecretSource{}.OpenAPIModelName():            schema_trellis_api_oam_v1beta1_SecretSource(ref),
+		v1beta1.SecretStatus{}.OpenAPIModelName():            schema_trellis_api_oam_v1beta1_SecretStatus(ref),
 		v1beta1.ServiceSettings{}.OpenAPIModelName():         schema_trellis_api_oam_v1beta1_ServiceSettings(ref),
 		v1beta1.SharedComponent{}.OpenAPIModelName():         schema_trellis_api_oam_v1beta1_SharedComponent(ref),
 		v1beta1.Trait{}.OpenAPIModelName():                   schema_trellis_api_oam_v1beta1_Trait(ref),
@@ -511,6 +513,24 @@ func schema_trellis_api_oam_v1beta1_ApplicationStatus(ref common.ReferenceCallba
 							},
 						},
 					},
+					"secrets": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "secrets says how each secret stands that the deployed version names, without its value. It is there only where Trellis serves secrets.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1beta1.SecretStatus{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 					"endpoint": {
 						SchemaProps: spec.SchemaProps{
 							Description: "endpoint is the address of the Service that exposes the application, if any.",
@@ -528,7 +548,7 @@ func schema_trellis_api_oam_v1beta1_ApplicationStatus(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			v1beta1.ComponentStatus{}.OpenAPIModelName(), v1beta1.ConfigStatus{}.OpenAPIModelName(), v1beta1.LinkStatus{}.OpenAPIModelName(), v1beta1.ServiceSettings{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
+			v1beta1.ComponentStatus{}.OpenAPIModelName(), v1beta1.ConfigStatus{}.OpenAPIModelName(), v1beta1.LinkStatus{}.OpenAPIModelName(), v1beta1.SecretStatus{}.OpenAPIModelName(), v1beta1.ServiceSettings{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
 	}
 }
 
@@ -980,6 +1000,43 @@ func schema_trellis_api_oam_v1beta1_Policy(ref common.ReferenceCallback) common.
 	}
 }
 
+func schema_trellis_api_oam_v1beta1_SecretHost(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SecretHost is how a secret stands on one host.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"hostID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "hostID is the public key of the host.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"state": {
+						SchemaProps: spec.SchemaProps{
+							Description: "state is one of Resolved, Stale, Pending, Missing, Denied.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version is the resourceVersion of the Secret whose value the host was given last; empty if none is known.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"hostID", "state"},
+			},
+		},
+	}
+}
+
 func schema_trellis_api_oam_v1beta1_SecretProperty(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1052,6 +1109,86 @@ func schema_trellis_api_oam_v1beta1_SecretSource(ref common.ReferenceCallback) c
 				Required: []string{"policy", "key"},
 			},
 		},
+	}
+}
+
+func schema_trellis_api_oam_v1beta1_SecretStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SecretStatus is how a secret stands that a component or provider names. It never holds a value.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"component": {
+						SchemaProps: spec.SchemaProps{
+							Description: "component is the name of the component or provider in the spec.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name by which the component or provider asks for the secret.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"state": {
+						SchemaProps: spec.SchemaProps{
+							Description: "state is one of Resolved, Stale, Pending, Missing, Denied: the last of these that holds for one of the hosts.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version is the resourceVersion that the Secret had when it was last looked at; empty if it was not.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message says what is wrong and what would help; empty when all is well.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"hosts": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "hosts that run the component or tried to, 20 at most, those first where something is wrong.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1beta1.SecretHost{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"hostCount": {
+						SchemaProps: spec.SchemaProps{
+							Description: "hostCount is the number of all those hosts.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"component", "name", "state", "hostCount"},
+			},
+		},
+		Dependencies: []string{
+			v1beta1.SecretHost{}.OpenAPIModelName()},
 	}
 }
 

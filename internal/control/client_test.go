@@ -53,6 +53,8 @@ func accepting(t *testing.T, seen map[string]string) func(lattice.Operation, []b
 				return payload(t, lattice.Config{"k": "v"})
 			}
 			return []lattice.Reply{lattice.Accepted(lattice.MessageConfigNotFound)}
+		case "component.refresh": // what hosts say to a command that they do not have
+			return []lattice.Reply{lattice.Refused(lattice.MessageUnsupportedSubject)}
 		case "component.update":
 			return []lattice.Reply{lattice.Refused(lattice.MessageComponentAbsent("app-hello"))}
 		}
@@ -74,6 +76,10 @@ func TestCommands(t *testing.T) {
 	_, err = c.UpdateComponent(ctx, lattice.UpdateComponent{ComponentID: "app-hello", HostID: hostA})
 	if text, refused := control.Refusal(err); !refused || text != "component app-hello not found" {
 		t.Errorf("update: %v", err)
+	}
+	err = c.RefreshComponent(ctx, lattice.RefreshComponent{ComponentID: "app-hello", HostID: hostA})
+	if !control.IsUnsupported(err) || control.IsUnsupported(errors.New("unsupported subject")) {
+		t.Errorf("refresh: %v", err)
 	}
 	inventory, err := c.HostInventory(ctx, hostA)
 	if err != nil || len(inventory.Components) != 1 || inventory.Components[0].MaxInstances != 3 {
@@ -107,12 +113,13 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"component.scale " + hostA: `{"component_id":"app-hello","component_ref":"r","count":5,"host_id":"` + hostA + `","config":[],"allow_update":false}`,
-		"provider.stop " + hostA:   `{"host_id":"` + hostA + `","provider_id":"p"}`,
-		"link.del ":                `{"source_id":"a","name":"default","wit_namespace":"wasi","wit_package":"http"}`,
-		"config.put x":             `{}`,
-		"label.put " + hostA:       `{"key":"zone","value":""}`,
-		"host.stop " + hostA:       `{"host_id":"` + hostA + `","timeout":1500}`,
+		"component.scale " + hostA:   `{"component_id":"app-hello","component_ref":"r","count":5,"host_id":"` + hostA + `","config":[],"allow_update":false}`,
+		"component.refresh " + hostA: `{"component_id":"app-hello","host_id":"` + hostA + `"}`,
+		"provider.stop " + hostA:     `{"host_id":"` + hostA + `","provider_id":"p"}`,
+		"link.del ":                  `{"source_id":"a","name":"default","wit_namespace":"wasi","wit_package":"http"}`,
+		"config.put x":               `{}`,
+		"label.put " + hostA:         `{"key":"zone","value":""}`,
+		"host.stop " + hostA:         `{"host_id":"` + hostA + `","timeout":1500}`,
 	}
 	got := map[string]string{}
 	for k := range want {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/trellis-operator/trellis/internal/lattice"
 )
 
 // Errors of this package; match with errors.Is. For a refusal use errors.As with *RefusedError.
@@ -55,6 +57,12 @@ func Refusal(err error) (message string, ok bool) {
 		return refused.Message, true
 	}
 	return "", false
+}
+
+// IsUnsupported says whether a host refused because it has no such command.
+func IsUnsupported(err error) bool {
+	message, refused := Refusal(err)
+	return refused && message == lattice.MessageUnsupportedSubject
 }
 
 // translate says what an error of NATS means for an operation. A connection that is down says why by its own last error.

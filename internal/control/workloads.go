@@ -23,6 +23,15 @@ func (c *Client) UpdateComponent(ctx context.Context, cmd lattice.UpdateComponen
 	return c.command(ctx, operation, subject, err, cmd)
 }
 
+// RefreshComponent has cmd.HostID fetch the secrets of a component again without a restart. Success means that the host took
+// the request; whoever gives out secrets hears what comes of it. With IsUnsupported the host has no such command.
+func (c *Client) RefreshComponent(ctx context.Context, cmd lattice.RefreshComponent) error {
+	operation := fmt.Sprintf("refresh the secrets of component %s on host %s", cmd.ComponentID, cmd.HostID)
+	subject, err := c.subjects.ComponentRefresh(cmd.HostID)
+	_, err = c.command(ctx, operation, subject, err, cmd)
+	return err
+}
+
 // StartProvider starts a provider on cmd.HostID.
 func (c *Client) StartProvider(ctx context.Context, cmd lattice.StartProvider) error {
 	operation := fmt.Sprintf("start provider %s on host %s", cmd.ProviderID, cmd.HostID)

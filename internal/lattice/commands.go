@@ -37,6 +37,14 @@ type UpdateComponent struct {
 	HostID      string            `json:"host_id"`
 }
 
+// RefreshComponent has a host fetch the secrets of a component again, without a restart. It is Trellis' own.
+type RefreshComponent struct {
+	ComponentID string `json:"component_id"`
+	HostID      string `json:"host_id"`
+}
+
+func (c *RefreshComponent) check() error { return require("component_id", c.ComponentID) }
+
 // ComponentAuction asks hosts whether they would run a component.
 type ComponentAuction struct {
 	ComponentID  string    `json:"component_id"`

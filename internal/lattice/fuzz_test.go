@@ -8,7 +8,7 @@ import (
 )
 
 var forms = []recode{
-	recodeEvent, recodeAs[Reply], recodeAs[HostPing], recodeAs[Inventory], recodeAs[ScaleComponent], recodeAs[UpdateComponent],
+	recodeEvent, recodeAs[Reply], recodeAs[HostPing], recodeAs[Inventory], recodeAs[ScaleComponent], recodeAs[UpdateComponent], recodeAs[RefreshComponent],
 	recodeAs[ComponentAuction], recodeAs[ProviderAuction], recodeAs[ComponentBid], recodeAs[ProviderBid], recodeAs[StartProvider],
 	recodeAs[StopProvider], recodeAs[StopHost], recodeAs[PutLabel], recodeAs[DeleteLabel], recodeAs[Config],
 	recodeAs[RegistryCredentials], recodeAs[Link], recodeAs[DeleteLink], recodeAs[ComponentSpec], recodeAs[Claims],

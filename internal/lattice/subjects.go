@@ -61,6 +61,12 @@ func (s Subjects) ComponentUpdate(host string) (string, error) {
 	return s.toHost("component.update", host)
 }
 
+// ComponentRefresh has one host fetch the secrets of a component again. It is an operation of Trellis' own: only trellis-host
+// has it, and others answer MessageUnsupportedSubject.
+func (s Subjects) ComponentRefresh(host string) (string, error) {
+	return s.toHost("component.refresh", host)
+}
+
 // ProviderAuction asks which hosts would run a provider.
 func (s Subjects) ProviderAuction() string { return s.base + ".provider.auction" }
 
@@ -122,7 +128,7 @@ type Operation struct {
 var operations = map[string]bool{
 	"host.ping": false, "host.get": true, "host.stop": true,
 	"label.put": true, "label.del": true,
-	"component.auction": false, "component.scale": true, "component.update": true,
+	"component.auction": false, "component.scale": true, "component.update": true, "component.refresh": true,
 	"provider.auction": false, "provider.start": true, "provider.stop": true,
 	"link.put": false, "link.del": false, "link.get": false,
 	"config.put": true, "config.get": true, "config.del": true,

@@ -13,6 +13,7 @@ const (
 	MessageBadProviderAuction  = "failed to deserialize provider auction command"
 	MessageBadComponentScale   = "failed to deserialize component scale command"
 	MessageBadComponentUpdate  = "failed to deserialize component update command"
+	MessageBadComponentRefresh = "failed to deserialize component refresh command"
 	MessageBadProviderStart    = "failed to deserialize provider start command"
 	MessageBadProviderStop     = "failed to deserialize provider stop command"
 	MessageBadHostStop         = "failed to deserialize stop command"
@@ -42,6 +43,7 @@ const (
 	MessageConfigPut       = "successfully put config"
 	MessageConfigDeleted   = "successfully deleted config"
 	MessageConfigNotFound  = "Configuration not found"
+	MessageRefreshing      = "successfully took the request to fetch secrets"
 	MessageRegistriesPut   = "successfully put registries"
 
 	// noticeOtherRef begins the (success) answers of scale commands that name another image than the one that runs.

@@ -76,8 +76,6 @@ func TestSecretComponent(t *testing.T) {
 		}
 	}
 	v.backend.set("db", `{"version":"2","binary_secret":[1,2,3]}`)
-	v.must(v.running.RefreshSecrets(t.Context(), "app"))
-	if _, body := get(t, url+"/password"); !strings.HasPrefix(body, "bytes ") {
-		t.Errorf("after the refresh: %q", body)
-	}
+	v.must(v.refresh("app"))
+	v.eventually("the bytes", func() bool { _, body := get(t, url+"/password"); return strings.HasPrefix(body, "bytes ") })
 }

@@ -31,12 +31,23 @@ func (c *component) secret(name string) (any, bool) {
 	return v.Reveal(), ok
 }
 
-// RefreshSecrets fetches the secrets of a running component again. Requests that begin afterwards get the new values;
-// those under way keep theirs, and nothing restarts. When it fails, the old values stay.
-func (h *Host) RefreshSecrets(ctx context.Context, id string) error {
-	done := make(chan error, 1)
-	h.tasks.run(id, func() { done <- h.refresh(ctx, id) })
-	return <-done
+// refreshComponent answers at once, and fetches the secrets of a running component again. Requests that begin afterwards get
+// the new values; those under way keep theirs, and nothing restarts. When it fails, the old values stay.
+func (h *Host) refreshComponent(ctx context.Context, _ string, body []byte) (lattice.Reply, bool) {
+	command, err := lattice.Decode[lattice.RefreshComponent](body)
+	if err != nil {
+		return refused(lattice.MessageBadComponentRefresh)
+	}
+	id := command.ComponentID
+	if h.component(id) == nil {
+		return refused(lattice.MessageComponentAbsent(id))
+	}
+	h.tasks.run(id, func() {
+		if err := h.refresh(ctx, id); err != nil && ctx.Err() == nil {
+			h.log.Error(err, "The secrets of a component could not be fetched again; it keeps those it has", "component", id)
+		}
+	})
+	return accepted(lattice.MessageRefreshing)
 }
 
 func (h *Host) refresh(ctx context.Context, id string) error {

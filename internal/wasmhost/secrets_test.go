@@ -99,6 +99,11 @@ func written(t *testing.T, code []byte) string {
 	return path
 }
 
+// refresh has the host fetch the secrets of a component again.
+func (v *vault) refresh(id string) error {
+	return v.client.RefreshComponent(v.t.Context(), lattice.RefreshComponent{ComponentID: id, HostID: v.host})
+}
+
 func tokenOf(t *testing.T, path string) *token.Token {
 	t.Helper()
 	code, err := os.ReadFile(path)
@@ -270,10 +275,8 @@ func TestSecrets_Again(t *testing.T) {
 	again()
 	says("two")
 	v.backend.set("db", text("three"))
-	v.must(v.running.RefreshSecrets(t.Context(), "app"))
-	if got := ask(t, url); got.Secret != "three" {
-		t.Errorf("right after the refresh: %v", got)
-	}
+	v.must(v.refresh("app"))
+	says("three")
 	close(v.engine.goOn)
 	if got := <-slow; got.Secret != "one" {
 		t.Errorf("the request under way: %v", got)
@@ -283,9 +286,8 @@ func TestSecrets_Again(t *testing.T) {
 	v.backend.mu.Unlock()
 	again()
 	v.event(lattice.KindComponentScaleFailed, nil)
-	if err := v.running.RefreshSecrets(t.Context(), "app"); err == nil || !strings.Contains(err.Error(), "unauthorized") {
-		t.Errorf("refresh of what is denied: %v", err)
-	}
+	v.must(v.refresh("app"))
+	v.eventually("the log says that what is denied was not fetched", func() bool { return v.log.contains("could not be fetched again") })
 	says("three")
 	command.Config = nil
 	again()
@@ -294,8 +296,8 @@ func TestSecrets_Again(t *testing.T) {
 	if n := <-lost; n > 0 {
 		t.Errorf("%d requests were not answered", n)
 	}
-	if err := v.running.RefreshSecrets(t.Context(), "nobody"); err == nil {
-		t.Error("the secrets of nobody were refreshed")
+	if text, _ := control.Refusal(v.refresh("nobody")); text != lattice.MessageComponentAbsent("nobody") {
+		t.Errorf("a refresh of what does not run: %q", text)
 	}
 }
 
@@ -361,9 +363,10 @@ func TestSecrets_NewBackendKey(t *testing.T) {
 	url := v.serve("app", signed(t, "alice"), 1, func(c *lattice.ScaleComponent) { c.Config = []string{v.refer("password", "kube", "db")} }) + "/password"
 	v.backend.renew()
 	v.backend.set("db", text("two"))
-	v.must(v.running.RefreshSecrets(t.Context(), "app"))
-	if got := ask(t, url); got.Secret != "two" || v.backend.keyAsked != 2 {
-		t.Errorf("%v, asked for the key %d times", got, v.backend.keyAsked)
+	v.must(v.refresh("app"))
+	v.eventually("the new value", func() bool { return ask(t, url).Secret == "two" })
+	if v.backend.keyAsked != 2 {
+		t.Errorf("asked for the key %d times", v.backend.keyAsked)
 	}
 }
 
@@ -420,7 +423,7 @@ func TestSecrets_Hidden(t *testing.T) {
 	if got := ask(t, url); got.Secret != canary {
 		t.Fatal(got)
 	}
-	v.must(v.running.RefreshSecrets(t.Context(), "app"))
+	v.must(v.refresh("app"))
 	v.fails("bad", path, []string{v.refer("password", "kube", "bad")},
 		"Unable to fetch requested secrets: failed to deserialize secret response: it is not one of the protocol")
 	i, err := v.client.HostInventory(t.Context(), v.host)

@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"internal/wadmapi":      {"api/oam", "internal/manifest", "internal/lattice"},
 	"internal/apiserver":    {"api/oam", "internal/manifest", "internal/store"},
 	"internal/grants":       {"api/oam", "api/wasmcloud", "internal/manifest", "internal/policy", "internal/secrets"},
+	"internal/rotation":     {"api/oam", "internal/policy", "internal/secrets"},
 	"internal/natskeys":     {"api/wasmcloud", "internal/lattice"},
 	"internal/hostgroup":    {"api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice", "internal/ociwasm"},
 	"internal/exposure":     {"api/oam", "api/wasmcloud", "internal/apply", "internal/conditions", "internal/lattice", "internal/manifest", "internal/policy"},

@@ -62,6 +62,9 @@ func (s *session) onScaled(host string, e lattice.ComponentScaled) {
 	expected := it != nil && it.awaits() && it.command.Verb == scaler.Scale && it.command.Count == e.MaxInstances
 	if expected {
 		it.reported = true
+		if it.renews {
+			s.dirty.add(it.unit)
+		}
 	}
 	switch {
 	case !ran && e.MaxInstances == 0:

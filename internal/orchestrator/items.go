@@ -35,6 +35,8 @@ type item struct {
 	answered, deadline time.Time
 	// reported: the host said that it is done with the command.
 	reported bool
+	// renews: the command changes nothing that shows.
+	renews bool
 	// effect is when the last command had taken effect.
 	effect   time.Time
 	failures int
@@ -116,6 +118,9 @@ func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (
 		switch {
 		case it.flying:
 			continue
+		case it.renewing(now):
+			later(it.deadline)
+			continue
 		case !it.deadline.IsZero() && it.sign == sign:
 			if now.Before(it.deadline) {
 				later(it.deadline)
@@ -146,8 +151,7 @@ func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (
 			later(it.notBefore)
 			continue
 		}
-		it.command, it.sign, it.model, it.flying, it.reported = c, sign, model, true, false
-		it.answered, it.deadline, it.effect, it.notBefore, it.failedEarly = time.Time{}, time.Time{}, time.Time{}, time.Time{}, ""
+		it.begin(c, model)
 		s.noteStart(it, c, now.Add(s.deadlineOf(c)))
 		send = append(send, c)
 	}
@@ -169,7 +173,7 @@ func (s *session) satisfied(unit unitKey, planned []scaler.Command, now time.Tim
 		if it.flying || slices.ContainsFunc(planned, func(c scaler.Command) bool { return c.Item() == key }) {
 			continue
 		}
-		if now.Before(it.deadline) && !s.shown(it.command) || s.unanswered(key, it) {
+		if now.Before(it.deadline) && !s.shown(it.command) || it.renewing(now) || s.unanswered(key, it) {
 			continue // who ends what the application had must not overlook it
 		}
 		if !it.deadline.IsZero() {

@@ -12,6 +12,8 @@ type Orchestrator struct {
 	config  Config
 	orphans atomic.Pointer[[]scaler.Orphan]
 	leading atomic.Bool
+	// term is the session of the present term, nil between terms.
+	term atomic.Pointer[session]
 	plans   atomic.Uint64
 }
 

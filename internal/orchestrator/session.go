@@ -90,6 +90,8 @@ func (s *session) run(ctx context.Context) {
 	defer s.config.Metrics.leave(s)
 	ctx, cancel := context.WithCancel(ctx)
 	s.ctx = ctx
+	s.owner.term.Store(s)
+	defer s.owner.term.Store(nil)
 	s.log = logr.FromContextOrDiscard(ctx).WithValues("lattice", s.config.Lattice)
 	feeds := s.subscribe()
 	s.log.Info("Looking after the lattice")

@@ -29,14 +29,13 @@ const (
 
 // world is a NATS server with one host and a client of its lattice.
 type world struct {
-	t       *testing.T
-	url     string
-	conn    *nats.Conn
-	client  *control.Client
-	host    string
-	running *wasmhost.Host
-	log     *logLines
-	stop    func()
+	t      *testing.T
+	url    string
+	conn   *nats.Conn
+	client *control.Client
+	host   string
+	log    *logLines
+	stop   func()
 
 	mu     sync.Mutex
 	events []lattice.Event
@@ -105,7 +104,7 @@ func (w *world) startHost(change func(*wasmhost.Config)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.host, w.running = host.ID(), host
+	w.host = host.ID()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- host.Run(ctx) }()

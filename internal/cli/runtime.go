@@ -49,6 +49,8 @@ type latticeRuntime struct {
 	askAgain time.Duration
 
 	lease *lease.Lease
+	// conductor is made by start.
+	conductor *orchestrator.Orchestrator
 	// begun holds one note that this process has begun to act on the lattice.
 	begun chan struct{}
 	// ours is closed once no wadm answers for the lattice.
@@ -99,6 +101,7 @@ func (l *latticeRuntime) startOrchestrator(ctx context.Context, p *parts, link *
 	if err != nil {
 		return fmt.Errorf("make the orchestrator of lattice %q: %w", l.name, err)
 	}
+	l.conductor = conductor
 	p.start(ctx, "orchestrator of lattice "+l.name, func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():

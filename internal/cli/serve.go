@@ -93,6 +93,7 @@ type serve struct {
 	bindings *binding.Set
 	lattices *lattices
 	guard    *storeGuard
+	account  *nats.Conn // of the store
 	objects  *store.Store
 	secrets  *secretService
 	loopback *rest.Config
@@ -155,6 +156,7 @@ func (s *serve) openStore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect to the NATS account of the store: %w", err)
 	}
+	s.account = conn
 	s.parts.onStop(ctx, "NATS connection of the store", func() error { conn.Close(); return nil })
 	s.lattices = newLattices(s.cluster, connector.lattice)
 	s.parts.onStop(ctx, "NATS connections of lattices", func() error { s.lattices.close(); return nil })

@@ -118,6 +118,9 @@ func (s *latticeSupervisor) start(ctx context.Context, running *parts, name stri
 		return err
 	}
 	serveSecrets(ctx, running)
+	if err := s.secrets.rotate(ctx, running, name, hosts, view.census, runtime.conductor); err != nil {
+		return err
+	}
 	running.start(ctx, "census of lattice "+name, view.census.Run)
 	running.start(ctx, "wiring of lattice "+name, view.wiring.Run)
 	s.observers.set(name, view)

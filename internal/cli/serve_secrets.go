@@ -22,6 +22,9 @@ type secretService struct {
 	auditor secrets.Auditor
 	metrics *secrets.Metrics
 	ready   *secretReadiness
+	// outcomes of requests, for whoever looks after what runs, and what that has.
+	outcomes *secrets.Outcomes
+	rotation *secretRotation
 	// replicas of the bucket of requests, by lattice.
 	replicas func(lattice string) int
 }
@@ -48,6 +51,10 @@ func (s *serve) prepareSecrets(ctx context.Context) (err error) {
 	if service.metrics, err = secretMetrics(); err != nil {
 		return err
 	}
+	if service.outcomes, err = secrets.NewOutcomes(s.account, s.config.NATS.Domain, s.config.NATS.Replicas, s.cluster); err != nil {
+		return err
+	}
+	s.parts.start(ctx, "outcomes of requests for secrets", service.outcomes.Run)
 	s.secrets = service
 	return watchForSecrets(ctx, s.manager.GetCache())
 }

@@ -34,8 +34,12 @@ func (s *serve) decideSecrets(ctx context.Context) error {
 		Reviewer:     grants.NewReviews(s.kube.AuthorizationV1().SubjectAccessReviews(), clock.RealClock{}),
 		Lister:       grantLister{cached},
 		Backend:      s.config.Secrets.Backend,
+		Recorder:     s.secrets.outcomes,
 	})
 	if err != nil {
+		return err
+	}
+	if s.secrets.rotation, err = s.secretRotation(client); err != nil {
 		return err
 	}
 	s.secrets.keeper = keeper

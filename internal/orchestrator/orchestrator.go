@@ -13,8 +13,8 @@ type Orchestrator struct {
 	orphans atomic.Pointer[[]scaler.Orphan]
 	leading atomic.Bool
 	// term is the session of the present term, nil between terms.
-	term atomic.Pointer[session]
-	plans   atomic.Uint64
+	term  atomic.Pointer[session]
+	plans atomic.Uint64
 }
 
 // New makes an orchestrator; it does nothing before Run.

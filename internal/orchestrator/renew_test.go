@@ -54,11 +54,13 @@ func TestRenew_NeverStarts(t *testing.T) {
 		change  func(w *world)
 		renewal Renewal
 	}{
-		"another application":   {renewal: Renewal{"ns", "other", "hello-http", "NA"}},
-		"another component":     {renewal: Renewal{"ns", "hello", "hello-https", "NA"}},
-		"a provider":            {renewal: Renewal{"ns", "hello", "hello-server", "NA"}},
-		"a host without it":     {renewal: Renewal{"ns", "hello", "hello-http", "NB"}},
-		"undeployed":            {func(w *world) { w.annotate(appKey{"ns", "hello"}, map[string]string{v1beta1.DeployedVersionAnnotation: "none"}) }, helloOnNA},
+		"another application": {renewal: Renewal{"ns", "other", "hello-http", "NA"}},
+		"another component":   {renewal: Renewal{"ns", "hello", "hello-https", "NA"}},
+		"a provider":          {renewal: Renewal{"ns", "hello", "hello-server", "NA"}},
+		"a host without it":   {renewal: Renewal{"ns", "hello", "hello-http", "NB"}},
+		"undeployed": {func(w *world) {
+			w.annotate(appKey{"ns", "hello"}, map[string]string{v1beta1.DeployedVersionAnnotation: "none"})
+		}, helloOnNA},
 		"deleted":               {func(w *world) { w.remove("ns", "hello") }, helloOnNA},
 		"another process leads": {func(w *world) { w.end() }, helloOnNA},
 	} {

@@ -11,15 +11,14 @@ import (
 )
 
 const (
-	// lookInterval is how often a Secret is looked at. Nobody may watch them.
-	lookInterval = 15 * time.Second
-	lookTick     = 250 * time.Millisecond
-	lookWait     = 5 * time.Second
+	lookTick = 250 * time.Millisecond
+	lookWait = 5 * time.Second
 )
 
 // lookout looks at Secrets by name, each once in an interval. It is safe for concurrent use.
 type lookout struct {
 	versions Versions
+	every    time.Duration
 	now      func() time.Time
 	random   func() float64
 
@@ -31,7 +30,7 @@ type lookout struct {
 
 func newLookout(o Options) *lookout {
 	return &lookout{
-		versions: o.Versions, now: o.Now, random: o.Random,
+		versions: o.Versions, every: o.Every, now: o.Now, random: o.Random,
 		sights: map[types.NamespacedName]sight{}, next: map[types.NamespacedName]time.Time{},
 	}
 }
@@ -114,5 +113,5 @@ func (l *lookout) look(ctx context.Context, secret types.NamespacedName) {
 		found.Changed = l.sights[secret].Changed
 	}
 	l.sights[secret] = sight{Version: found, at: began, failed: err != nil}
-	l.next[secret] = began.Add(time.Duration(float64(lookInterval) * (0.9 + 0.2*l.random())))
+	l.next[secret] = began.Add(time.Duration(float64(l.every) * (0.9 + 0.2*l.random())))
 }

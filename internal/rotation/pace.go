@@ -40,8 +40,8 @@ type try struct {
 	times  int
 	last   time.Time
 	next   time.Time
-	// restarted: the last was a restart.
-	restarted bool
+	// restarted is when it was restarted first for the target; zero if it was not.
+	restarted time.Time
 }
 
 // pace bounds how often hosts are disturbed: growing pauses for each place, one restart at a time in an application, and so
@@ -74,7 +74,10 @@ func (p *pace) due(needs map[Place]need, unable map[string]bool, now time.Time) 
 			continue
 		}
 		t.times++
-		t.last, t.next, t.restarted = now, now.Add(pauseAfter(t.times)), restart
+		t.last, t.next = now, now.Add(pauseAfter(t.times))
+		if restart && t.restarted.IsZero() {
+			t.restarted = now
+		}
 		steps = append(steps, step{place, restart})
 	}
 	return steps
@@ -90,7 +93,7 @@ func (p *pace) tryOf(place Place, n need, now time.Time) *try {
 		}
 		p.tries[place] = t
 	case t.target != n.target:
-		t.target, t.times, t.next = n.target, 0, t.last.Add(settle)
+		t.target, t.times, t.next, t.restarted = n.target, 0, t.last.Add(settle), time.Time{}
 	}
 	return t
 }
@@ -100,7 +103,7 @@ func (p *pace) mayGo(place Place, restart bool, now time.Time) bool {
 		return p.refreshes.AllowN(now, 1)
 	}
 	for other, t := range p.tries {
-		if other != place && other.Namespace == place.Namespace && other.Application == place.Application && t.restarted && now.Sub(t.last) < restartWait {
+		if other != place && other.Namespace == place.Namespace && other.Application == place.Application && now.Sub(t.restarted) < restartWait {
 			return false
 		}
 	}
@@ -110,7 +113,7 @@ func (p *pace) mayGo(place Place, restart bool, now time.Time) bool {
 // again lets a place have its turn at once, in another way.
 func (p *pace) again(place Place) {
 	if t := p.tries[place]; t != nil {
-		t.times, t.next, t.restarted = max(t.times-1, 0), time.Time{}, false
+		t.times, t.next = max(t.times-1, 0), time.Time{}
 	}
 }
 

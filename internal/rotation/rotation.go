@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// DefaultEvery is how often a Secret is looked at. Nobody may watch them.
+const DefaultEvery = 15 * time.Second
+
 // passInterval is how often it is looked whether something has to be told or done.
 const passInterval = time.Second
 
@@ -21,6 +24,8 @@ type Options struct {
 	// Leading says whether this process acts on the lattice.
 	Leading func() bool
 
+	// Every is how often each Secret is looked at. Default: DefaultEvery.
+	Every time.Duration
 	// Metrics of the process. Default: nobody sees them.
 	Metrics *Metrics
 	// Now is the clock. Default: time.Now.
@@ -39,6 +44,9 @@ type Rotation struct {
 func New(o Options) (*Rotation, error) {
 	if o.Lattice == "" || o.Applications == nil || o.Hosts == nil || o.Versions == nil || o.Outcomes == nil || o.Courier == nil || o.Leading == nil {
 		return nil, errors.New("the rotation of secrets needs a lattice, applications, hosts, versions, outcomes, a courier, and who leads")
+	}
+	if o.Every <= 0 {
+		o.Every = DefaultEvery
 	}
 	if o.Metrics == nil {
 		o.Metrics = newMetrics()

@@ -20,6 +20,8 @@ import (
 const (
 	// idleOutcomes that have counted for nothing for so long are forgotten.
 	idleOutcomes = time.Hour
+	// unableFor is how long a host is not asked for what it did not know.
+	unableFor = 10 * time.Minute
 	// workWait bounds one message to a host, one write of a status, and one removal.
 	workWait = 10 * time.Second
 )
@@ -36,8 +38,8 @@ type term struct {
 	ended   []<-chan struct{}
 
 	mu sync.Mutex
-	// unable are hosts that can't fetch without a restart, until they are gone.
-	unable map[string]bool
+	// unable are hosts that can't fetch without a restart, and until when that is taken for granted.
+	unable map[string]time.Time
 	// soon are places whose turn comes at once, since the host was found unable.
 	soon []Place
 }
@@ -46,7 +48,7 @@ func (r *Rotation) begin(ctx context.Context) *term {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &term{
 		Rotation: r, book: newBook(r.options.Now), lookout: newLookout(r.options), pace: newPace(),
-		lags: &lags{since: map[spot]Version{}}, cancel: cancel, unable: map[string]bool{},
+		lags: &lags{since: map[spot]Version{}}, cancel: cancel, unable: map[string]time.Time{},
 	}
 	t.ended = append(t.ended, r.options.Outcomes.Watch(ctx, r.options.Lattice, t.book.watch()))
 	t.work.Go(func() { t.lookout.run(ctx) })
@@ -184,16 +186,27 @@ func (t *term) report(ctx context.Context, app Application, told []oam.SecretSta
 
 // deliver begins what is due, beside the passes: hosts may be slow.
 func (t *term) deliver(ctx context.Context, needs map[Place]need) {
-	t.mu.Lock()
-	unable, soon := maps.Clone(t.unable), t.soon
-	t.soon = nil
-	t.mu.Unlock()
+	now := t.options.Now()
+	unable, soon := t.learned(now)
 	for _, p := range soon {
 		t.pace.again(p)
 	}
-	for _, s := range t.pace.due(needs, unable, t.options.Now()) {
+	for _, s := range t.pace.due(needs, unable, now) {
 		t.work.Go(func() { t.do(ctx, s) })
 	}
+}
+
+// learned says which hosts can't fetch without a restart, and whose turn comes at once for that.
+func (t *term) learned(now time.Time) (unable map[string]bool, soon []Place) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.unable, func(_ string, until time.Time) bool { return now.After(until) })
+	unable = map[string]bool{}
+	for host := range t.unable {
+		unable[host] = true
+	}
+	soon, t.soon = t.soon, nil
+	return unable, soon
 }
 
 func (t *term) do(ctx context.Context, s step) {
@@ -209,7 +222,7 @@ func (t *term) do(ctx context.Context, s step) {
 	if errors.Is(err, ErrUnsupported) && !s.restart {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.unable[s.Host] = true
+		t.unable[s.Host] = t.options.Now().Add(unableFor)
 		t.soon = append(t.soon, s.Place)
 		return
 	}

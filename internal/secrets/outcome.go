@@ -39,8 +39,9 @@ type Outcome struct {
 	// Kind and Reason of a refusal.
 	Kind   Kind   `json:"kind,omitempty"`
 	Reason string `json:"reason,omitempty"`
-	// Time is when it was noted, by the clock of NATS.
-	Time time.Time `json:"-"`
+	// Time is when it was noted, by the clock of NATS, and Revision that of its entry.
+	Time     time.Time `json:"-"`
+	Revision uint64    `json:"-"`
 }
 
 // Given says whether the host got the value.

@@ -108,15 +108,16 @@ func (s *Outcomes) put(ctx context.Context, key string, body []byte) error {
 	return err
 }
 
-// Remove forgets an outcome that concerns nobody any more. One that is gone already is no error.
+// Remove forgets an outcome, as it was told, that concerns nobody any more. It is no error if that is gone already, or was
+// noted anew.
 func (s *Outcomes) Remove(ctx context.Context, o Outcome) error {
 	ctx, cancel := context.WithTimeout(ctx, outcomeWait)
 	defer cancel()
 	kv, err := s.open(ctx)
 	if err == nil {
-		err = kv.Delete(ctx, o.key(s.cluster))
+		err = kv.Purge(ctx, o.key(s.cluster), jetstream.LastRevision(o.Revision), jetstream.PurgeTTL(markerTTL))
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, jetstream.ErrKeyExists) { // the library maps both codes of JetStream to it
 		return fmt.Errorf("forget what came of a request for a secret: %w", err)
 	}
 	return nil

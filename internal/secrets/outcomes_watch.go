@@ -88,7 +88,7 @@ func tell(entry jetstream.KeyValueEntry, w OutcomeWatch) {
 		return
 	}
 	if o, ok := decodeOutcome(entry.Value()); ok {
-		o.Time = entry.Created()
+		o.Time, o.Revision = entry.Created(), entry.Revision()
 		w.Noted(o)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -65,7 +66,7 @@ type storedSecret struct {
 
 func newStoredSecret(t *testing.T) *storedSecret {
 	s := &storedSecret{kube: fake.NewClientset()}
-	s.put(t, "one", func(ctx context.Context, o *corev1.Secret) error {
+	s.put(t, secretCanary+"-one", func(ctx context.Context, o *corev1.Secret) error {
 		_, err := s.kube.CoreV1().Secrets(o.Namespace).Create(ctx, o, metav1.CreateOptions{})
 		return err
 	})
@@ -279,17 +280,41 @@ func (l *rotatedLattice) answers(want string) error {
 	return err
 }
 
+// notesHoldNothing looks for a value in what was noted and told.
+func (l *rotatedLattice) notesHoldNothing() {
+	l.t.Helper()
+	js, err := jetstream.New(l.conn)
+	l.must(err)
+	kv, err := js.KeyValue(l.t.Context(), secrets.OutcomesBucket)
+	l.must(err)
+	keys, err := kv.Keys(l.t.Context())
+	l.must(err)
+	if len(keys) == 0 {
+		l.t.Error("nothing was noted; that it holds no value proves nothing")
+	}
+	said := fmt.Sprint(keys, l.app.told)
+	for _, key := range keys {
+		entry, err := kv.Get(l.t.Context(), key)
+		l.must(err)
+		said += string(entry.Value())
+	}
+	if strings.Contains(said, secretCanary) {
+		l.t.Error("a value was noted or told")
+	}
+}
+
 // TestRotation: a value that changes in Kubernetes comes to the running component by the real backend and the real host, and
 // nothing is loaded or started for it.
 func TestRotation(t *testing.T) {
 	l := newRotatedLattice(t)
-	eventually(t, "the component has the value", func() error { return l.answers("one") })
+	eventually(t, "the component has the value", func() error { return l.answers(secretCanary + "-one") })
 	eventually(t, "the status says so", func() error { return l.app.says(oam.SecretResolved, "1") })
 	loads, starts := l.engine.loads.Load(), l.starts.Load()
-	l.secret.set(t, "two")
-	eventually(t, "the component has the new value", func() error { return l.answers("two") })
+	l.secret.set(t, secretCanary+"-two")
+	eventually(t, "the component has the new value", func() error { return l.answers(secretCanary + "-two") })
 	eventually(t, "the status says so", func() error { return l.app.says(oam.SecretResolved, "2") })
 	if l.engine.loads.Load() != loads || l.starts.Load() != starts || loads != 1 {
 		t.Errorf("loaded %d times and scaled %d times; before the change %d and %d", l.engine.loads.Load(), l.starts.Load(), loads, starts)
 	}
+	l.notesHoldNothing()
 }

@@ -88,6 +88,9 @@ func (f facts) runs(host string, k known) place {
 	} else {
 		p.Version = k.given.Version
 		p.change = f.compare(k.given)
+		if k.denied() && p.change == unchanged {
+			p.change = unknown // whether it would be given now
+		}
 	}
 	switch {
 	case k.denied():

@@ -197,6 +197,26 @@ func TestRefused_AfterAChange(t *testing.T) {
 	})
 }
 
+// TestRefused_WithoutAChange: a host that was refused what it has is asked to try again; it may be let in by now.
+func TestRefused_WithoutAChange(t *testing.T) {
+	inWorld(t, policy.RotationDeliver, []string{"N1"}, func(w *world) {
+		w.given("N1", "1")
+		w.pass(2 * time.Second)
+		w.refused("N1", secrets.Unauthorized, "the grant is gone")
+		w.pass(2 * time.Second)
+		if st := w.status(); st.State != oam.SecretDenied || st.Hosts[0].Version != "1" {
+			t.Errorf("told %+v", st)
+		}
+		w.pass(unknownPause + 2*time.Second)
+		if diff := cmp.Diff([]string{"refresh shop-api on N1"}, w.does()); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+		if st := w.status(); st.State != oam.SecretResolved {
+			t.Errorf("told %+v", st)
+		}
+	})
+}
+
 // TestUnknown: a host whose outcome nobody noted is asked to fetch, where that disturbs nothing.
 func TestUnknown(t *testing.T) {
 	inWorld(t, policy.RotationDeliver, []string{"N1", "N2"}, func(w *world) {

@@ -44,10 +44,10 @@ func TestDelivers(t *testing.T) {
 		if m["trellis_rotation_lag_seconds_count"] != 1 || m["trellis_rotation_lag_seconds_sum"] <= 0 || m["trellis_rotation_lag_seconds_sum"] > noticed.Seconds() || m["trellis_rotation_stale"] != 0 {
 			t.Errorf("metrics %v", m)
 		}
-		reports := w.reports
+		reports := w.number(&w.reports)
 		w.pass(time.Hour)
-		if got := w.does(); len(got) > 0 || w.reports != reports {
-			t.Errorf("nothing changed, and hosts were told %q, the status written %d times", got, w.reports-reports)
+		if got := w.does(); len(got) > 0 || w.number(&w.reports) != reports {
+			t.Errorf("nothing changed, and hosts were told %q, the status written %d times", got, w.number(&w.reports)-reports)
 		}
 	})
 }
@@ -55,7 +55,7 @@ func TestDelivers(t *testing.T) {
 // TestDelivers_Unable: a host that has no such command is restarted at once, and not asked again for a time.
 func TestDelivers_Unable(t *testing.T) {
 	inWorld(t, policy.RotationDeliver, []string{"N1"}, func(w *world) {
-		w.unable["N1"] = true
+		w.locked(func() { w.unable["N1"] = true })
 		w.given("N1", "1")
 		w.pass(3 * time.Second)
 		for _, want := range [][]string{{"refresh shop-api on N1", "restart shop-api on N1"}, {"restart shop-api on N1"}} {
@@ -75,7 +75,7 @@ func TestDelivers_Unable(t *testing.T) {
 func TestRestarts(t *testing.T) {
 	hosts := []string{"N1", "N2", "N3"}
 	inWorld(t, policy.RotationRestart, hosts, func(w *world) {
-		w.obeys = false
+		w.locked(func() { w.obeys = false })
 		for _, h := range hosts {
 			w.given(h, "1")
 		}
@@ -111,16 +111,17 @@ func TestLeavesAlone(t *testing.T) {
 		state  oam.SecretState
 		says   string
 	}{
-		"manual": {func(w *world) { w.apps[0].Wanted[0].Rotation = policy.RotationManual; w.set("2") }, oam.SecretStale, "rotation is manual"},
+		"manual": {func(w *world) { w.want(func(x *Wanted) { x.Rotation = policy.RotationManual }); w.set("2") }, oam.SecretStale, "rotation is manual"},
 		"a fixed version": {func(w *world) {
-			want := &w.apps[0].Wanted[0]
-			want.Reference.Version = "1"
-			w.note("N1", func(o *secrets.Outcome) { o.Reference, o.Version = want.Reference, "1" })
+			reference := password("").Reference
+			reference.Version = "1"
+			w.want(func(x *Wanted) { x.Reference = reference })
+			w.note("N1", func(o *secrets.Outcome) { o.Reference, o.Version = reference, "1" })
 			w.set("2")
 		}, oam.SecretStale, "names its resourceVersion 1"},
-		"a provider":         {func(w *world) { w.apps[0].Wanted[0].Provider = true; w.set("2") }, oam.SecretStale, "when they start"},
+		"a provider":         {func(w *world) { w.want(func(x *Wanted) { x.Provider = true }); w.set("2") }, oam.SecretStale, "when they start"},
 		"the Secret is gone": {func(w *world) { w.set("") }, oam.SecretMissing, "There is no Secret vault/pg any more"},
-		"it can't be seen":   {func(w *world) { w.refuses = errors.New("forbidden"); w.set("2") }, oam.SecretResolved, "can't be seen"},
+		"it can't be seen":   {func(w *world) { w.locked(func() { w.refuses = errors.New("forbidden") }); w.set("2") }, oam.SecretResolved, "can't be seen"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, policy.RotationDeliver, []string{"N1"}, func(w *world) {
@@ -160,7 +161,7 @@ func TestRefusals(t *testing.T) {
 				if st := w.status(); st.State != tc.state || st.Message != "because of this" || len(st.Hosts) != 1 || st.Version != "" {
 					t.Errorf("told %+v", st)
 				}
-				if w.looks > 0 {
+				if w.number(&w.looks) > 0 {
 					t.Error("the Secret was looked at, and nobody may have it")
 				}
 				w.locked(func() { w.running["shop-api"] = []string{"N2"} })
@@ -177,7 +178,7 @@ func TestRefusals(t *testing.T) {
 // TestRefused_AfterAChange: a host that may not have the new value is told again with growing pauses, and what it has is told.
 func TestRefused_AfterAChange(t *testing.T) {
 	inWorld(t, policy.RotationDeliver, []string{"N1"}, func(w *world) {
-		w.obeys = false
+		w.locked(func() { w.obeys = false })
 		w.given("N1", "1")
 		w.set("2")
 		w.pass(noticed)
@@ -220,7 +221,7 @@ func TestRefused_WithoutAChange(t *testing.T) {
 // TestUnknown: a host whose outcome nobody noted is asked to fetch, where that disturbs nothing.
 func TestUnknown(t *testing.T) {
 	inWorld(t, policy.RotationDeliver, []string{"N1", "N2"}, func(w *world) {
-		w.unable["N2"] = true
+		w.locked(func() { w.unable["N2"] = true })
 		w.pass(2 * time.Second)
 		if st := w.status(); st.State != oam.SecretPending || st.HostCount != 2 {
 			t.Errorf("told %+v", st)
@@ -256,13 +257,15 @@ func TestManySecretsChange(t *testing.T) {
 		}
 		w.set("2")
 		w.locked(func() { w.obeys = false })
-		for w.pass(passInterval); len(w.told) == 0; w.pass(passInterval) {
+		told := w.does()
+		for ; len(told) == 0; told = w.does() {
+			w.pass(passInterval)
 		}
-		if n := len(w.does()); n > refreshesPerSecond {
+		if n := len(told); n > refreshesPerSecond {
 			t.Errorf("%d messages at once", n)
 		}
 		w.pass(firstPause - 2*passInterval)
-		told := w.does()
+		told = w.does()
 		slices.Sort(told)
 		if len(slices.Compact(told)) != len(told) || len(told) < 200-refreshesPerSecond-1 {
 			t.Errorf("%d messages, some twice or some missing", len(told))
@@ -274,22 +277,22 @@ func TestManySecretsChange(t *testing.T) {
 func TestLooks(t *testing.T) {
 	inWorld(t, policy.RotationDeliver, []string{"N1", "N2"}, func(w *world) {
 		w.pass(10 * time.Second)
-		if w.looks > 0 {
-			t.Errorf("%d looks at a Secret that nobody was given", w.looks)
+		if w.number(&w.looks) > 0 {
+			t.Errorf("%d looks at a Secret that nobody was given", w.number(&w.looks))
 		}
 		w.given("N1", "1")
 		w.given("N2", "1")
 		w.pass(10 * DefaultEvery)
-		if w.looks < 8 || w.looks > 12 {
-			t.Errorf("%d looks in ten intervals", w.looks)
+		if w.number(&w.looks) < 8 || w.number(&w.looks) > 12 {
+			t.Errorf("%d looks in ten intervals", w.number(&w.looks))
 		}
-		before := w.looks
+		before := w.number(&w.looks)
 		w.locked(func() { w.apps = nil })
 		w.pass(2 * time.Second)
-		looks := w.looks
+		looks := w.number(&w.looks)
 		w.pass(time.Minute)
-		if w.looks != looks || looks > before+1 {
-			t.Errorf("%d looks at what nobody names", w.looks-before)
+		if w.number(&w.looks) != looks || looks > before+1 {
+			t.Errorf("%d looks at what nobody names", w.number(&w.looks)-before)
 		}
 	})
 }
@@ -319,10 +322,10 @@ func TestTerms(t *testing.T) {
 		w.locked(func() { w.follows = true })
 		w.pass(2 * time.Second)
 		w.set("2")
-		reports, looks := w.reports, w.looks
+		reports, looks := w.number(&w.reports), w.number(&w.looks)
 		w.pass(time.Minute)
-		if got := w.does(); len(got) > 0 || w.reports != reports || w.looks != looks {
-			t.Errorf("hosts were told %q, the status written %d times", got, w.reports-reports)
+		if got := w.does(); len(got) > 0 || w.number(&w.reports) != reports || w.number(&w.looks) != looks {
+			t.Errorf("hosts were told %q, the status written %d times", got, w.number(&w.reports)-reports)
 		}
 		if m := w.gathered(); len(m) != 0 && m["trellis_rotation_stale"] != 0 {
 			t.Errorf("metrics %v", m)
@@ -364,15 +367,17 @@ func TestUndeployed(t *testing.T) {
 		w.pass(3 * time.Second)
 		w.locked(func() { w.apps[0].Wanted = nil })
 		w.pass(2 * time.Second)
-		if got := w.apps[0].Told; len(got) != 0 {
-			t.Errorf("told %+v", got)
-		}
-		if len(w.removed) > 0 {
-			t.Errorf("forgotten too early: %v", w.removed)
+		w.locked(func() {
+			if got := w.apps[0].Told; len(got) != 0 {
+				t.Errorf("told %+v", got)
+			}
+		})
+		if got := w.forgotten(); len(got) > 0 {
+			t.Errorf("forgotten too early: %v", got)
 		}
 		w.pass(idleOutcomes + time.Minute)
-		if len(w.removed) != 1 || w.removed[0].Version != "1" {
-			t.Errorf("forgotten: %v", w.removed)
+		if got := w.forgotten(); len(got) != 1 || got[0].Version != "1" {
+			t.Errorf("forgotten: %v", got)
 		}
 	})
 }

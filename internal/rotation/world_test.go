@@ -174,6 +174,27 @@ func (w *world) does() []string {
 	return told
 }
 
+// want changes what the application wants.
+func (w *world) want(change func(*Wanted)) {
+	w.locked(func() {
+		next := slices.Clone(w.apps[0].Wanted)
+		change(&next[0])
+		w.apps[0].Wanted = next
+	})
+}
+
+func (w *world) number(n *int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return *n
+}
+
+func (w *world) forgotten() []secrets.Outcome {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.removed)
+}
+
 // status is the one of the first secret of the first application.
 func (w *world) status() oam.SecretStatus {
 	w.Helper()

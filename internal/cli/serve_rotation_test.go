@@ -214,7 +214,7 @@ func (l *rotatedLattice) serve() {
 	keeper, err := grants.New(grants.Options{
 		Applications: deployedApp{&grants.Application{Namespace: "team-a", Name: "shop", Spec: &spec}},
 		Hosts:        secretHosts{func(string) ([]census.Host, error) { return l.counted.Hosts() }, reader},
-		Images:       newSecretImages(func(context.Context, string) ([]byte, error) { return code, nil }),
+		Images:       newSecretImages(gives(code), noLogins),
 		Reader:       secretReader{l.secret.kube.CoreV1()}, Reviewer: grants.NewReviews(noReviews{}, clock.RealClock{}), Lister: grantLister{reader},
 		Recorder: outcomes,
 	})
@@ -223,7 +223,7 @@ func (l *rotatedLattice) serve() {
 	l.must(err)
 	s := &secretService{
 		config: config.Secrets{Enabled: true, Backend: "kube", Prefix: "wasmcloud.secrets"}, keyring: ring, ready: newSecretReadiness(func(string) bool { return true }),
-		keeper: cautiousKeeper{keeper, groupsEnforced}, auditor: auditors{}, replicas: func(string) int { return 1 },
+		keeper: keeper, auditor: auditors{}, replicas: func(string) int { return 1 },
 	}
 	s.metrics, err = secretMetrics()
 	l.must(err)

@@ -113,6 +113,7 @@ func (s *secretsBench) measure(ctx context.Context) error {
 
 func (s *secretsBench) times(got fetched) {
 	q := quantilesOf(got.took)
+	// The time ends with the last answer, so that all of them are a little less than the rate.
 	s.add(atLeast(row{Name: s.name("answered with the value"), Value: got.rate(), Unit: "1/s"}, 0.99*float64(s.size.rate)))
 	s.add(atMost(row{Name: s.name("answered otherwise"), Value: float64(len(got.failures)), Unit: "fetches"}, 0))
 	s.add(row{Name: s.name("from when it was due to the value, p50"), Value: milli(q.p50), Unit: "ms"})

@@ -17,6 +17,6 @@ func bench([]string) []stage {
 		{"tools", time.Minute, need("gcc")},
 		{"JavaScript component", 2 * time.Minute, javascript},
 		{"programs", 6 * time.Minute, run("make", "build")},
-		{"bench", 36 * time.Minute, func(ctx context.Context) error { return runEnv(env, "go", "run", "./test/bench")(ctx) }},
+		{"bench", 40 * time.Minute, func(ctx context.Context) error { return runEnv(env, "go", "run", "./test/bench")(ctx) }},
 	}
 }

@@ -12,6 +12,8 @@ const auditLines = `{"verb":"patch","user":{"username":"admin"},"impersonatedUse
 {"verb":"create","user":{"username":"trellis"},"objectRef":{"resource":"subjectaccessreviews","apiGroup":"authorization.k8s.io"}}
 {"verb":"create","user":{"username":"admin"},"objectRef":{"resource":"services"}}
 {"verb":"patch","user":{"username":"trellis"},"objectRef":{"resource":"pods","subresource":"status"}}
+{"verb":"get","requestURI":"/api/v1/namespaces/a/secrets/b","user":{"username":"trellis"},"objectRef":{"resource":"secrets"}}
+{"verb":"get","requestURI":"/api/v1/namespaces/a/secrets/b?resourceVersion=0","user":{"username":"trellis"},"objectRef":{"resource":"secrets"}}
 {"verb":"patch","us`
 
 func TestAudit(t *testing.T) {
@@ -23,8 +25,8 @@ func TestAudit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "1 patch endpointslices, 1 patch pods/status, 1 patch services, 1 of leases, 1 reviews"
-	if found.String() != want || found.sum() != 3 || found.sum("services", "endpointslices") != 2 {
+	want := "1 get secrets, 1 look-at secrets, 1 patch endpointslices, 1 patch pods/status, 1 patch services, 1 of leases, 1 reviews"
+	if found.String() != want || found.sum() != 5 || found.sum("services", "endpointslices") != 2 {
 		t.Errorf("counted %s, %d in all; want %s", found, found.sum(), want)
 	}
 	rest := `er":{"username":"trellis"},"objectRef":{"resource":"services"}}` + "\n"

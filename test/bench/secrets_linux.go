@@ -124,6 +124,8 @@ func (s *secretsBench) times(got fetched) {
 func (s *secretsBench) asked(was writes, got fetched) {
 	gets, reviews := s.read.of["get secrets"]-was.of["get secrets"], s.read.asked-was.asked
 	s.add(atMost(row{Name: s.name("Secrets read for each value"), Value: float64(gets) / float64(max(1, len(got.took)-len(got.failures))), Unit: "gets"}, 1))
+	looks := s.read.of[fromMemory+" secrets"] - was.of[fromMemory+" secrets"]
+	s.add(row{Name: s.name("looks at the versions of Secrets"), Value: float64(looks), Unit: "gets from memory"})
 	// One ServiceAccount, and one Secret, of each application. The first answer of each is 10 s old or less.
 	each := float64(s.size.apps) * (s.size.span.Seconds()/10 + 1)
 	s.add(atMost(row{Name: s.name("reviews of a ServiceAccount in 10 s"), Value: float64(reviews) / each, Unit: "reviews"}, 1))

@@ -51,9 +51,12 @@ func (r *rotatedApplications) Live(ctx context.Context) ([]rotation.Application,
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[types.UID]rotated, len(apps))
+	known := map[types.UID]rotated{}
 	var out []rotation.Application
 	for _, app := range apps {
+		if !mayWant(app) {
+			continue
+		}
 		now := r.read(ctx, app)
 		known[app.UID] = now
 		if now.failed {
@@ -67,6 +70,11 @@ func (r *rotatedApplications) Live(ctx context.Context) ([]rotation.Application,
 	}
 	r.known = known
 	return out, nil
+}
+
+// mayWant says whether it is worth reading what an application wants: most name no secret.
+func mayWant(app *oam.Application) bool {
+	return len(app.Spec.Policies) > 0 || len(app.Status.Secrets) > 0 || manifest.Deployed(app.Annotations).Version != ""
 }
 
 func (r *rotatedApplications) read(ctx context.Context, app *oam.Application) rotated {

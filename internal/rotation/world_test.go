@@ -33,7 +33,6 @@ type world struct {
 	*testing.T
 	ctx     context.Context
 	metrics *Metrics
-	end     func()
 
 	mu      sync.Mutex
 	apps    []Application

@@ -93,6 +93,7 @@ func TestRenew_ThenStop(t *testing.T) {
 		if err := w.o.Renew(w.ctx, helloOnNA); err != nil {
 			t.Fatal(err)
 		}
+		w.pass(time.Millisecond) // what is not sent yet is not sent any more when the application goes
 		w.remove("ns", "hello")
 		w.pass(2500 * time.Millisecond)
 		for _, sent := range w.commands() {

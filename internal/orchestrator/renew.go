@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/trellis-operator/trellis/internal/lattice"
 	"github.com/trellis-operator/trellis/internal/manifest"
 	"github.com/trellis-operator/trellis/internal/scaler"
 )
@@ -13,11 +14,11 @@ import (
 // ErrNotNow says that a component can't be renewed at this moment; it may be asked for again.
 var ErrNotNow = errors.New("not now")
 
-// Renewal names a component on a host.
+// Renewal names a component or provider on a host.
 type Renewal struct{ Namespace, Application, ID, Host string }
 
-// Renew sends again the command by which a component runs on a host, upon which hosts fetch its secrets anew. It starts
-// nothing that does not run there as the deployed version wants. Success means that the command is on its way; the error is
+// Renew sends again the command by which a component runs on a host, upon which hosts fetch its secrets anew; a provider,
+// which gets them when it starts, it stops, so that the next plan starts it. It does so only with what runs there as the deployed version wants. Success means that the command is on its way; the error is
 // ErrNotNow where something else is, or this process does not look after the lattice.
 func (o *Orchestrator) Renew(ctx context.Context, r Renewal) error {
 	s := o.term.Load()
@@ -47,13 +48,15 @@ func (s *session) renew(r Renewal) error {
 	}
 	it := s.itemFor(c.Item(), unit, now)
 	it.begin(c, a.model)
-	it.renews = true
+	it.renews = c.Verb == scaler.Scale
 	s.noteStart(it, c, now.Add(s.deadlineOf(c)))
 	b := &batch{session: s, unit: unit, commands: []scaler.Command{c}}
 	a.batches[b] = true
 	s.start(b, func() { delete(a.batches, b) })
 	return nil
 }
+
+const reasonRenewed = "a Secret has changed"
 
 // renewal is the command by which a component runs where it is, nil where it does not run as wanted: all else is for the
 // planner to decide.
@@ -64,15 +67,22 @@ func (s *session) renewal(r Renewal) (c scaler.Command, a *appState) {
 	}
 	now := h.Components[r.ID]
 	for _, w := range a.model.Components {
-		if w.ID != r.ID || w.Kind != manifest.KindComponent || w.Shared != nil || w.Scaler == nil {
+		if w.ID != r.ID || w.Shared != nil || w.Scaler == nil {
 			continue
+		}
+		if w.Kind == manifest.KindProvider {
+			p := h.Providers[r.ID]
+			if p.Count == 0 || lattice.NormalizeProviderRef(p.Image) != lattice.NormalizeProviderRef(w.Image) || p.Application() != a.model.Name {
+				break
+			}
+			return scaler.Command{Verb: scaler.StopProvider, Stage: scaler.StageDownProviders, Host: r.Host, ID: r.ID, Image: p.Image, Reason: reasonRenewed}, a
 		}
 		if now.Count == 0 || now.Image != w.Image || now.Application() != a.model.Name {
 			break
 		}
 		return scaler.Command{
 			Verb: scaler.Scale, Stage: scaler.StageComponents, Host: r.Host, ID: r.ID, Image: now.Image, Count: now.Count,
-			Config: w.Config, Annotations: now.Annotations, Reason: "a Secret has changed",
+			Config: w.Config, Annotations: now.Annotations, Reason: reasonRenewed,
 		}, a
 	}
 	return c, nil

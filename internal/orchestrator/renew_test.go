@@ -48,6 +48,23 @@ func TestRenew(t *testing.T) {
 	})
 }
 
+// TestRenew_Provider: it is stopped and started, once.
+func TestRenew_Provider(t *testing.T) {
+	inWorld(t, func(w *world) {
+		converged(w)
+		if err := w.o.Renew(w.ctx, Renewal{Namespace: "ns", Application: "hello", ID: "hello-server", Host: "NA"}); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(5 * time.Second)
+		if diff := cmp.Diff([]string{"stop hello-server on NA", "start hello-server ghcr.io/x/server:1 on NA"}, w.commands()); diff != "" {
+			t.Errorf("commands (-want +got):\n%s", diff)
+		}
+		w.wantPhase("hello", v1beta1.PhaseDeployed)
+		w.wantCounts(map[string]int{"hello-http": 4, "hello-server": 1})
+		w.quiet(5 * time.Minute)
+	})
+}
+
 // TestRenew_NeverStarts: what does not run as the deployed version wants is left alone.
 func TestRenew_NeverStarts(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -56,7 +73,7 @@ func TestRenew_NeverStarts(t *testing.T) {
 	}{
 		"another application": {renewal: Renewal{"ns", "other", "hello-http", "NA"}},
 		"another component":   {renewal: Renewal{"ns", "hello", "hello-https", "NA"}},
-		"a provider":          {renewal: Renewal{"ns", "hello", "hello-server", "NA"}},
+		"another provider":    {renewal: Renewal{"ns", "hello", "hello-servers", "NA"}},
 		"a host without it":   {renewal: Renewal{"ns", "hello", "hello-http", "NB"}},
 		"undeployed": {func(w *world) {
 			w.annotate(appKey{"ns", "hello"}, map[string]string{v1beta1.DeployedVersionAnnotation: "none"})

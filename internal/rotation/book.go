@@ -19,6 +19,10 @@ func (a Application) asks(w Wanted) asked {
 	return asked{a.Namespace, a.Name, w.Component, w.Reference}
 }
 
+func (a Application) place(w Wanted, host string) Place {
+	return Place{a.Namespace, a.Name, w.ID, host}
+}
+
 // known is what came of the last requests of one host.
 type known struct {
 	given, refused *noted

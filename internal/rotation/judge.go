@@ -96,7 +96,10 @@ func (f facts) runs(host string, k known) place {
 	case k.denied():
 		return f.refused(p, k.refused)
 	case p.change == unknown:
-		p.State, p.message = oam.SecretPending, "A host runs it, and what that was given is not known. It is asked to fetch it again, where it can."
+		p.State, p.message = oam.SecretPending, "A host runs it, and what that was given is not known."
+		if !f.wanted.Provider {
+			p.message += " It is asked to fetch it again, where it can."
+		}
 	case p.change == changed && f.sight.ResourceVersion == "":
 		p.State, p.message = oam.SecretMissing, fmt.Sprintf("There is no Secret %s any more; what runs keeps the value that it was given. Create it.", f.wanted.Secret)
 	case p.change == changed:
@@ -151,15 +154,19 @@ func (f facts) stale() string {
 		return fmt.Sprintf("%s, and the manifest names its resourceVersion %s. Write the new one, or leave version out.", text, w.Reference.Version)
 	case w.Rotation == policy.RotationManual:
 		return text + ", and rotation is manual. Undeploy and deploy the application, or roll the hosts."
-	case w.Provider:
-		return text + ". Capability providers get a new one when they start: undeploy and deploy the application."
+	case !w.follows():
+		return text + ". Capability providers get a new one when they start: undeploy and deploy the application, or set rotation to restart."
 	}
 	return text + ". The new value is on its way."
 }
 
-// follows says whether new values are brought to what runs.
+// follows says whether new values are brought to what runs. To a provider they come only when it is stopped and started,
+// which is done where somebody asks for it.
 func (w Wanted) follows() bool {
-	return !w.Provider && w.Reference.Version == "" && w.Rotation != policy.RotationManual
+	if w.Provider && w.Rotation != policy.RotationRestart {
+		return false
+	}
+	return w.Reference.Version == "" && w.Rotation != policy.RotationManual
 }
 
 // tell makes the status of a wanted secret.

@@ -63,9 +63,13 @@ type step struct {
 	restart bool
 }
 
-// due chooses what is done now of what is needed. unable are hosts that can't fetch without a restart.
-func (p *pace) due(needs map[Place]need, unable map[string]bool, now time.Time) (steps []step) {
-	maps.DeleteFunc(p.tries, func(k Place, _ *try) bool { _, needed := needs[k]; return !needed })
+// due chooses what is done now of what is needed. there are the places where something runs, unable hosts that can't fetch
+// without a restart.
+func (p *pace) due(needs map[Place]need, there map[Place]bool, unable map[string]bool, now time.Time) (steps []step) {
+	maps.DeleteFunc(p.tries, func(k Place, t *try) bool {
+		_, needed := needs[k]
+		return !needed && (there[k] || now.Sub(t.restarted) >= restartWait) // what was stopped has its time to come back
+	})
 	for _, place := range slices.SortedFunc(maps.Keys(needs), comparePlaces) {
 		n := needs[place]
 		t := p.tryOf(place, n, now)

@@ -104,6 +104,36 @@ func TestRestarts(t *testing.T) {
 	})
 }
 
+// TestRestarts_Providers: a provider that was stopped has its time to come back before the next one is.
+func TestRestarts_Providers(t *testing.T) {
+	inWorld(t, policy.RotationRestart, []string{"N1", "N2"}, func(w *world) {
+		w.want(func(x *Wanted) { x.Provider = true })
+		w.locked(func() { w.obeys = false })
+		w.given("N1", "1")
+		w.given("N2", "1")
+		w.pass(3 * time.Second)
+		w.set("2")
+		told := w.does()
+		for ; len(told) == 0; told = w.does() {
+			w.pass(passInterval)
+		}
+		if diff := cmp.Diff([]string{"restart shop-api on N1"}, told); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+		w.locked(func() { w.running["shop-api"] = []string{"N2"} })
+		w.pass(20 * time.Second)
+		if got := w.does(); len(got) > 0 {
+			t.Errorf("while the first one starts: %q", got)
+		}
+		w.given("N1", "2")
+		w.locked(func() { w.running["shop-api"] = []string{"N1", "N2"} })
+		w.pass(2 * time.Second)
+		if diff := cmp.Diff([]string{"restart shop-api on N2"}, w.does()); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	})
+}
+
 // TestLeavesAlone: what the manifest or the facts do not let be brought is told and not done.
 func TestLeavesAlone(t *testing.T) {
 	for name, tc := range map[string]struct {

@@ -88,7 +88,7 @@ func (t *term) pass(ctx context.Context) {
 			return // nor would that of the others be
 		}
 	}
-	t.deliver(ctx, found.needs)
+	t.deliver(ctx, found)
 	t.clear(ctx)
 }
 
@@ -101,13 +101,15 @@ type survey struct {
 	// secrets that are looked at; again are those that were overtaken.
 	secrets, again map[types.NamespacedName]bool
 	spots          map[spot]bool
-	stale          int
+	// there are the places where something runs.
+	there map[Place]bool
+	stale int
 }
 
 func (t *term) survey(apps []Application) *survey {
 	s := &survey{
 		told: make([]*[]oam.SecretStatus, len(apps)), needs: map[Place]need{},
-		secrets: map[types.NamespacedName]bool{}, again: map[types.NamespacedName]bool{}, spots: map[spot]bool{},
+		secrets: map[types.NamespacedName]bool{}, again: map[types.NamespacedName]bool{}, spots: map[spot]bool{}, there: map[Place]bool{},
 	}
 	for i, app := range apps {
 		told, complete := []oam.SecretStatus(nil), true
@@ -139,7 +141,7 @@ func (t *term) note(s *survey, app Application, f facts, places []place) (comple
 		}
 		given = given || p.Version != ""
 		at := spot{app.asks(w), p.HostID}
-		s.spots[at] = true
+		s.spots[at], s.there[app.place(w, p.HostID)] = true, true
 		if p.change == changed {
 			s.stale++
 			t.lags.lacks(at, f.sight.Version)
@@ -162,10 +164,10 @@ func (s *survey) need(app Application, f facts, p place) {
 	if p.change == unchanged || !w.follows() || p.change == changed && f.sight.ResourceVersion == "" {
 		return
 	}
-	at := Place{app.Namespace, app.Name, w.ID, p.HostID}
+	at := app.place(w, p.HostID)
 	n, there := s.needs[at]
 	if p.change == unknown {
-		if !there {
+		if !there && !w.Provider {
 			s.needs[at] = need{unknown: true}
 		}
 		return
@@ -185,13 +187,13 @@ func (t *term) report(ctx context.Context, app Application, told []oam.SecretSta
 }
 
 // deliver begins what is due, beside the passes: hosts may be slow.
-func (t *term) deliver(ctx context.Context, needs map[Place]need) {
+func (t *term) deliver(ctx context.Context, found *survey) {
 	now := t.options.Now()
 	unable, soon := t.learned(now)
 	for _, p := range soon {
 		t.pace.again(p)
 	}
-	for _, s := range t.pace.due(needs, unable, now) {
+	for _, s := range t.pace.due(found.needs, found.there, unable, now) {
 		t.work.Go(func() { t.do(ctx, s) })
 	}
 }

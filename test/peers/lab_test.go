@@ -6,9 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -83,14 +81,21 @@ func (l *lab) startPlane(t *testing.T, bound []string) {
 // namespace makes a namespace that belongs to a lattice with a host, and that goes with the test.
 func (l *lab) namespace(t *testing.T, prefix string) string {
 	t.Helper()
+	name := l.emptyNamespace(t, prefix)
+	if l.plane == nil {
+		l.create(t, hostGroup(name, "hosts", ""))
+	}
+	return name
+}
+
+// emptyNamespace makes a namespace that goes with the test.
+func (l *lab) emptyNamespace(t *testing.T, prefix string) string {
+	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "peers-" + prefix + "-"}}
 	if err := l.client.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.remove(t, ns) })
-	if l.plane == nil {
-		l.create(t, hostGroup(ns.Name, "hosts", ""))
-	}
 	return ns.Name
 }
 
@@ -139,19 +144,6 @@ func (l *lab) create(t *testing.T, object client.Object) {
 	if err := l.client.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// kubectl runs the real one.
-func (l *lab) kubectl(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(required(t, "KUBEBUILDER_ASSETS"), "kubectl"), append([]string{"--kubeconfig=" + l.kubeconfig}, args...)...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("kubectl %v: %v\n%s", args, err, stderr.String())
-	}
-	return string(out)
 }
 
 // application reads an application of Trellis.

@@ -12,7 +12,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -306,7 +305,7 @@ func (g *gateway) share(t *testing.T, host string, requests int, want string, le
 func (g *gateway) callsGRPC(t *testing.T) {
 	t.Helper()
 	const image = "ghcr.io/trellis-operator/grpc:peers"
-	g.push(t, image, "test/fixtures/components/grpc.wasm")
+	g.push(t, image, filepath.Join(root(t), "test/fixtures/components/grpc.wasm"))
 	echo := g.greeter("echo")
 	echo.image, echo.ports = image, fmt.Sprintf("[{name: grpc, port: 80, targetPort: %d, appProtocol: kubernetes.io/h2c}]", echo.port)
 	echo.routes = "[{kind: GRPCRoute, parentRefs: [{name: public, sectionName: websecure}], hostnames: [echo.example.test], rules: [{matches: [{method: {service: test.Echo}}]}]}]"
@@ -329,15 +328,6 @@ func (g *gateway) callsGRPC(t *testing.T) {
 	err = conn.Invoke(t.Context(), "/test.Other/Say", wrapperspb.String(words), new(wrapperspb.StringValue))
 	if code := status.Code(err); code != codes.Unimplemented {
 		t.Errorf("a service that has no route: %v; want Unimplemented, as 404 is to gRPC", err)
-	}
-}
-
-// push gives a component to the cluster's registry.
-func (g *gateway) push(t *testing.T, image, file string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "run", "-C", filepath.Join(root(t), "test/kube"), ".", "push-component", image, filepath.Join(root(t), file))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
 	}
 }
 

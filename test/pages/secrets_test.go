@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/trellis-operator/trellis/api/oam/v1beta1"
@@ -69,6 +70,8 @@ func objects(t *testing.T, text string) (out []any) {
 			object := map[string]any{
 				"Application": &v1beta1.Application{}, "SecretGrant": &v1alpha1.SecretGrant{}, "Secret": &corev1.Secret{},
 				"ServiceAccount": &corev1.ServiceAccount{}, "Role": &rbacv1.Role{}, "RoleBinding": &rbacv1.RoleBinding{},
+				// The real External Secrets is given these by test/peers.
+				"SecretStore": &unstructured.Unstructured{}, "ExternalSecret": &unstructured.Unstructured{},
 			}[kind.Kind]
 			if object == nil {
 				t.Fatalf("an example is of kind %q", kind.Kind)

@@ -14,10 +14,11 @@ import (
 
 // peerTests are the tests of the peers that can be run, by the name of the peer.
 var peerTests = map[string]peerTest{
-	"flux":    {test: "TestFlux", env: "TRELLIS_PEER_FLUX", build: 7 * time.Minute},
-	"argocd":  {test: "TestArgoCD", env: "TRELLIS_PEER_ARGOCD", build: 7 * time.Minute},
-	"traefik": {test: "TestTraefik", env: "TRELLIS_PEER_TRAEFIK", build: 7 * time.Minute, pods: true},
-	"wash":    {test: "TestWash", env: "TRELLIS_PEER_WASH", build: 35 * time.Minute, tools: []string{"protoc"}},
+	"flux":             {test: "TestFlux", env: "TRELLIS_PEER_FLUX", build: 7 * time.Minute},
+	"argocd":           {test: "TestArgoCD", env: "TRELLIS_PEER_ARGOCD", build: 7 * time.Minute},
+	"traefik":          {test: "TestTraefik", env: "TRELLIS_PEER_TRAEFIK", build: 7 * time.Minute, pods: true},
+	"external-secrets": {test: "TestExternalSecrets", env: "TRELLIS_PEER_EXTERNAL_SECRETS", build: 8 * time.Minute, pods: true},
+	"wash":             {test: "TestWash", env: "TRELLIS_PEER_WASH", build: 35 * time.Minute, tools: []string{"protoc"}},
 }
 
 type peerTest struct {

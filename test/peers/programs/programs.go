@@ -48,6 +48,11 @@ func Peers() []Peer {
 			Programs:          map[string]string{"traefik": "github.com/traefik/traefik/v3/cmd/traefik"},
 			DefinitionsModule: "sigs.k8s.io/gateway-api", Definitions: "config/crd/experimental",
 		},
+		{
+			Name: "external-secrets", Module: "github.com/external-secrets/external-secrets",
+			Programs:    map[string]string{"external-secrets": "github.com/external-secrets/external-secrets"},
+			Definitions: "config/crds/bases",
+		},
 		{Name: "wash", Crate: "wash", Version: "0.43.0"},
 	}
 }

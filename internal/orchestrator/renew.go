@@ -18,8 +18,9 @@ var ErrNotNow = errors.New("not now")
 type Renewal struct{ Namespace, Application, ID, Host string }
 
 // Renew sends again the command by which a component runs on a host, upon which hosts fetch its secrets anew; a provider,
-// which gets them when it starts, it stops, so that the next plan starts it. It does so only with what runs there as the deployed version wants. Success means that the command is on its way; the error is
-// ErrNotNow where something else is, or this process does not look after the lattice.
+// which gets them when it starts, it stops, so that the next plan starts it. It does so only with what runs there as the
+// deployed version wants. Success means that the command is on its way; the error is ErrNotNow where something else is, or
+// this process does not look after the lattice.
 func (o *Orchestrator) Renew(ctx context.Context, r Renewal) error {
 	s := o.term.Load()
 	if s == nil {

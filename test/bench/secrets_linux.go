@@ -88,9 +88,11 @@ func (s *secretsBench) measure(ctx context.Context) error {
 	if err := errors.Join(s.warm(ctx), s.trellis.ForgetPeak()); err != nil {
 		return err
 	}
-	if err := s.note(); err != nil {
+	warm, err := s.quiet(ctx, time.Second) // the log is a little behind
+	if err != nil {
 		return err
 	}
+	s.read.join(warm)
 	was := s.read.copy()
 	cpu, err := s.trellis.CPU()
 	if err != nil {

@@ -99,7 +99,7 @@ func test([]string) []stage {
 	stages = append(stages, c.make()...)
 	return append(stages,
 		stage{"end to end", 14 * time.Minute, func(ctx context.Context) error {
-			return runEnv(c.env, "go", "test", "-count=1", "-tags=e2e", "-timeout=30m", "./test/e2e")(ctx)
+			return runEnv(c.env, "go", "test", "-count=1", "-tags=e2e", "-timeout=40m", "./test/e2e")(ctx)
 		}},
 		stage{"CLUSTER=existing", 4 * time.Minute, c.asExisting},
 		stage{"down", time.Minute, c.downUnlessKept})

@@ -19,7 +19,7 @@ func (s *session) planApp(a *appState) {
 	}
 	s.owner.plans.Add(1)
 	now, unit := time.Now(), unitKey{app: a.key}
-	a.outcome = scaler.Plan(scaler.Want{Model: a.model, Retired: a.retired, Keep: s.keepFor(a), Underway: s.underway(a),
+	a.outcome = scaler.Plan(scaler.Want{Model: a.model, Retired: a.retired, Keep: s.keepFor(a), Underway: s.underway(a), Load: s.load.of,
 		MayLeave: func(host string) bool { return !now.Before(s.leavesAt(a, host)) }}, s.seen)
 	s.meter.planned(now)
 	s.noteSettled(a)
@@ -170,6 +170,7 @@ func (b *batch) lacks(c scaler.Command) bool {
 func (s *session) unsent(c scaler.Command) {
 	if it := s.items[c.Item()]; it != nil && it.flying {
 		it.flying, it.sign = false, ""
+		s.weigh(c.Item())
 		s.dirty.add(it.unit)
 	}
 }
@@ -207,6 +208,7 @@ func (s *session) answered(c scaler.Command, err error) {
 		it.answered, it.deadline = now, now.Add(s.deadlineOf(c))
 		s.assume(c)
 	}
+	s.weigh(key)
 	s.dirty.add(it.unit)
 }
 

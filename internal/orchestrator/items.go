@@ -142,6 +142,7 @@ func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (
 			// Another number for what just failed is no new beginning.
 			it.failures, it.reason, it.notBefore, it.deadline = 0, "", time.Time{}, time.Time{}
 		}
+		s.weigh(key)
 		if now.Before(it.notBefore) {
 			later(it.notBefore)
 			continue
@@ -152,6 +153,7 @@ func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (
 			continue
 		}
 		it.begin(c, model)
+		s.weigh(key)
 		s.noteStart(it, c, now.Add(s.deadlineOf(c)))
 		send = append(send, c)
 	}
@@ -183,6 +185,7 @@ func (s *session) satisfied(unit unitKey, planned []scaler.Command, now time.Tim
 			it.effect = now
 		}
 		it.deadline, it.reason, it.notBefore = time.Time{}, "", time.Time{}
+		s.weigh(key)
 	}
 }
 
@@ -216,6 +219,7 @@ func (s *session) dropItem(key scaler.Item, it *item) {
 	}
 	s.disown(key, it)
 	delete(s.items, key)
+	s.weigh(key)
 }
 
 // failItem notes a failure; the next try follows after a pause.
@@ -227,6 +231,7 @@ func (s *session) failItem(key scaler.Item, it *item, reason string) {
 	s.meter.failed(it.command.Verb)
 	it.failures++
 	it.reason, it.deadline = reason, time.Time{}
+	s.weigh(key)
 	pause := pauseBetween(it.failures, s.config.Random())
 	it.notBefore = time.Now().Add(pause)
 	s.log.Info("A command failed", "verb", string(it.command.Verb), "id", key.ID, "host", key.Host, "failures", it.failures,

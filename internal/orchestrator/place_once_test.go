@@ -41,6 +41,28 @@ func TestPlacement_Once(t *testing.T) {
 	})
 }
 
+// TestPlacement_Even: applications that are all new at once spread over the hosts, although none shows yet what it was told
+// to run when the next is planned.
+func TestPlacement_Even(t *testing.T) {
+	config := sim.Config{CommandDelay: sim.Range{Min: 20 * time.Millisecond, Max: 90 * time.Millisecond},
+		StartDelay: sim.Range{Min: 100 * time.Millisecond, Max: 2 * time.Second}}
+	onSimulated(t, config, 10, func(w *world, hosts []string, _ *[]string) {
+		const apps = 100
+		text := strings.ReplaceAll(strings.ReplaceAll(hello, "instances: 4", "instances: 1"), "daemonscaler", "spreadscaler")
+		for i := range apps {
+			w.apply(w.yaml(strings.ReplaceAll(text, "name: hello", fmt.Sprintf("name: hello-%d", i))))
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		for _, host := range hosts {
+			found := w.bus.inventory(host)
+			if n := len(found.Components) + len(found.Providers); n != 2*apps/len(hosts) {
+				t.Errorf("host %s runs %d components and providers, want %d of %d", host, n, 2*apps/len(hosts), 2*apps)
+			}
+		}
+	})
+}
+
 // onSimulated runs a test of one orchestrator that has looked at simulated hosts, in virtual time; sent are the verbs of
 // what was commanded.
 func onSimulated(t *testing.T, config sim.Config, hosts int, test func(w *world, hosts []string, sent *[]string)) {

@@ -66,6 +66,7 @@ type session struct {
 	shownAt    time.Time
 
 	items map[scaler.Item]*item
+	load  load
 	// owned are the items of each unit.
 	owned map[unitKey]map[scaler.Item]*item
 	dirty dirtySet
@@ -78,7 +79,7 @@ func newSession(o *Orchestrator) *session {
 		config: o.config, owner: o, inbox: make(chan func(), inboxSize),
 		seen: scaler.NewLattice(), hosts: map[string]*hostClock{}, drains: map[string]*drain{}, ghosts: map[string]ghost{}, departed: map[string]time.Time{},
 		apps: map[appKey]*appState{}, unread: map[appKey]bool{}, unsettled: map[appKey]bool{}, changed: changedApps{signal: make(chan struct{}, 1), keys: map[appKey]bool{}},
-		index: newIndex(), records: map[string]*record{}, vanished: map[string]vanished{}, left: map[string]leftover{}, items: map[scaler.Item]*item{}, owned: map[unitKey]map[scaler.Item]*item{},
+		index: newIndex(), records: map[string]*record{}, vanished: map[string]vanished{}, left: map[string]leftover{}, items: map[scaler.Item]*item{}, load: newLoad(), owned: map[unitKey]map[scaler.Item]*item{},
 		slots: newSlots(o.config.PerHost, o.config.PerLattice),
 	}
 	o.config.Metrics.enter(s, o.config.Lattice)

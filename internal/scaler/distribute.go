@@ -101,7 +101,7 @@ func (w *workload) sort(order []int, seats []seat) {
 	for i := range seats {
 		s := &seats[i]
 		// A provider of someone else serves as well and cannot be stopped: it counts first.
-		ranks[i] = rank{theirs: boolToInt(!s.foreign), underway: boolToInt(!w.underway(s)), load: s.host.load()}
+		ranks[i] = rank{theirs: boolToInt(!s.foreign), underway: boolToInt(!w.underway(s)), load: s.host.load() + w.want.Load[s.host.ID]}
 	}
 	slices.SortStableFunc(order, func(x, y int) int {
 		a, b := ranks[x], ranks[y]

@@ -52,6 +52,7 @@ type world struct {
 	writes  []string
 	now     time.Time
 	refuse  func(*corev1.Service) error // of what is created
+	stale   int                         // how many updates find the cache behind
 
 	mu    sync.Mutex
 	deaf  map[string]bool // addresses that do not answer
@@ -127,7 +128,16 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 						return err
 					}
 				}
+				w.writes = append(w.writes, "create "+o.GetName())
 				return c.Create(ctx, o, opts...)
+			},
+			Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+				w.writes = append(w.writes, "update "+o.GetName())
+				if w.stale > 0 {
+					w.stale--
+					o.SetResourceVersion("1")
+				}
+				return c.Update(ctx, o, opts...)
 			},
 			Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
 				w.writes = append(w.writes, "patch "+o.GetName())
@@ -431,6 +441,46 @@ func TestReconcile_ForeignServicesAreNotTouched(t *testing.T) {
 				t.Errorf("service = %+v", s)
 			}
 		})
+	}
+}
+
+// A slice is replaced also when the cache does not show yet what was written last, and what others put on it stays.
+func TestReconcile_SliceBehindTheCache(t *testing.T) {
+	w := newWorld(t)
+	w.reconcile()
+	slice := w.slices()[0]
+	slice.Annotations["example.com/note"] = "theirs"
+	if err := w.client.Update(context.Background(), &slice); err != nil {
+		t.Fatal(err)
+	}
+	w.stale, w.writes = 1, nil
+	pod := w.pod("hosts-0")
+	pod.Status.Conditions[0].Status = corev1.ConditionFalse
+	if err := w.client.Status().Update(context.Background(), pod); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	w.expect("10.0.0.1:8080! 10.0.0.2:8080 [fd00::2]:8080", "True/Exposed")
+	if want := []string{"update hello-world-http-ipv4-0", "update hello-world-http-ipv4-0"}; !slices.Equal(w.writes, want) {
+		t.Errorf("writes = %q, want %q", w.writes, want)
+	}
+	if got := w.slices()[0].Annotations["example.com/note"]; got != "theirs" {
+		t.Errorf("the annotation of somebody else is %q", got)
+	}
+	w.atRest()
+}
+
+// A slice of somebody else that has the name of ours, for instance made by hand, is left alone.
+func TestReconcile_ForeignSlicesAreNotTouched(t *testing.T) {
+	foreign := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "hello-world-http-ipv4-0"}, AddressType: discoveryv1.AddressTypeIPv4}
+	w := newWorld(t, foreign)
+	w.reconcile()
+	if c := w.app.Exposed; c == nil || c.Reason != ReasonForeignService {
+		t.Fatalf("condition = %+v", c)
+	}
+	w.message("EndpointSlice hello-world-http-ipv4-0", "remove the EndpointSlice")
+	if got := w.slices()[0]; len(got.Labels) > 0 || len(got.Endpoints) > 0 {
+		t.Errorf("slice = %+v", got)
 	}
 }
 

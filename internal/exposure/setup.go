@@ -39,7 +39,7 @@ type Trigger struct {
 // CacheByObject narrows what the manager's cache holds to what Trellis made. Pods are those of host groups; of nodes and
 // definitions only names and labels are kept.
 func CacheByObject() map[client.Object]cache.ByObject {
-	mine := cache.ByObject{Label: mine()}
+	mine := cache.ByObject{Label: mine(), Transform: cache.TransformStripManagedFields()}
 	return map[client.Object]cache.ByObject{
 		&corev1.Service{}: mine, &discoveryv1.EndpointSlice{}: mine, &networkingv1.Ingress{}: mine,
 		nodeMetadata(): {Transform: slim}, definitionMetadata(): {Transform: slim},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,14 +29,17 @@ type Cache struct {
 	informer cache.SharedIndexInformer
 }
 
-// NewCache returns a cache that client feeds once Run is called.
-func NewCache(client *Client) (*Cache, error) {
-	all := client.In(metav1.NamespaceAll)
+// Reader lists and watches the applications of all namespaces. What it returns is kept and not changed.
+type Reader interface {
+	List(ctx context.Context, options metav1.ListOptions) (*oam.ApplicationList, error)
+	Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error)
+}
+
+// NewCache returns a cache that all feeds once Run is called.
+func NewCache(all Reader) (*Cache, error) {
 	informer := cache.NewSharedIndexInformer(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return all.List(ctx, o) },
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return all.Watch(ctx, o)
-		},
+		ListWithContextFunc:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return all.List(ctx, o) },
+		WatchFuncWithContext: all.Watch,
 	}, &oam.Application{}, 0, cache.Indexers{
 		byLattice:            func(obj any) ([]string, error) { return latticeKey(obj.(*oam.Application)), nil },
 		byName:               func(obj any) ([]string, error) { return nameKey(obj.(*oam.Application)), nil },
@@ -65,21 +69,30 @@ func (c *Cache) HasSynced() bool { return c.informer.HasSynced() }
 // Subscribe calls f with each application that is there, is added, changed or deleted, with its last state, one at a
 // time, until ctx ends. An application whose lattice changes is told twice: as it was and as it is.
 func (c *Cache) Subscribe(ctx context.Context, f func(*oam.Application)) {
+	c.Follow(ctx, func(before, now *oam.Application) {
+		switch {
+		case now == nil:
+			f(before)
+			return
+		case before != nil && before.Status.Lattice != now.Status.Lattice:
+			f(before)
+		}
+		f(now)
+	})
+}
+
+// Follow calls f with each application as it was and as it is, one at a time, until ctx ends; before is nil for one that is
+// there or is added, now for one that is deleted.
+func (c *Cache) Follow(ctx context.Context, f func(before, now *oam.Application)) {
 	registration, err := c.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { f(obj.(*oam.Application)) },
-		UpdateFunc: func(old, obj any) {
-			before, after := old.(*oam.Application), obj.(*oam.Application)
-			if before.Status.Lattice != after.Status.Lattice {
-				f(before)
-			}
-			f(after)
-		},
+		AddFunc:    func(obj any) { f(nil, obj.(*oam.Application)) },
+		UpdateFunc: func(old, obj any) { f(old.(*oam.Application), obj.(*oam.Application)) },
 		DeleteFunc: func(obj any) {
 			if lost, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 				obj = lost.Obj
 			}
 			if app, ok := obj.(*oam.Application); ok {
-				f(app)
+				f(app, nil)
 			}
 		},
 	})
@@ -155,13 +168,19 @@ func portKeys(app *oam.Application) []string {
 
 func portKey(lattice string, port uint16) string { return fmt.Sprintf("%s/%d", lattice, port) }
 
-// slim drops what no consumer reads and what makes most of an object's size.
+// slim drops what no consumer reads and what makes most of an object's size. The rest is shared with whoever read it.
 func slim(obj any) (any, error) {
-	if app, ok := obj.(*oam.Application); ok {
-		app.ManagedFields = nil
-		delete(app.Annotations, lastApplied)
+	app, ok := obj.(*oam.Application)
+	if !ok {
+		return obj, nil
 	}
-	return obj, nil
+	out := *app
+	out.ManagedFields = nil
+	if _, has := out.Annotations[lastApplied]; has {
+		out.Annotations = maps.Clone(out.Annotations)
+		delete(out.Annotations, lastApplied)
+	}
+	return &out, nil
 }
 
 // Get returns an application, or nil.

@@ -157,7 +157,7 @@ func (d *dev) startAPI(ctx context.Context) error {
 	}
 	d.parts.start(ctx, "Application API", server.Run)
 	d.loopback = server.LoopbackConfig()
-	return d.startCache(ctx, ports)
+	return d.startCache(ctx, server.Reader(), ports)
 }
 
 // domain is that of the embedded server; another server's default domain is used as it is.
@@ -168,12 +168,12 @@ func (d *dev) domain() string {
 	return devDomain
 }
 
-func (d *dev) startCache(ctx context.Context, ports *portsForAPI) error {
+func (d *dev) startCache(ctx context.Context, all applications.Reader, ports *portsForAPI) error {
 	client, err := applications.NewClient(actAs(d.loopback, apiserver.OrchestratorUser))
 	if err != nil {
 		return err
 	}
-	if d.cache, err = applications.NewCache(client); err != nil {
+	if d.cache, err = applications.NewCache(all); err != nil {
 		return err
 	}
 	ports.cache.Store(d.cache)

@@ -210,7 +210,7 @@ func (s *serve) serveAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.cache, err = applications.NewCache(client); err != nil {
+	if s.cache, err = applications.NewCache(server.Reader()); err != nil {
 		return err
 	}
 	ports.cache.Store(s.cache)

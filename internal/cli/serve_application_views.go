@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -77,6 +78,18 @@ func (e exposedApplications) Application(ctx context.Context, key types.Namespac
 	out.Providers = providersOf(manifest.Parse(app.Name, revision.spec))
 	out.Policy, out.Problems = policy.Read(app.Name, revision.spec)
 	return out, nil
+}
+
+// looksAlike says whether nothing changed that exposure looks at.
+func looksAlike(a, b *oam.Application) bool {
+	x, y := a.Status, b.Status
+	return a.UID == b.UID && a.Generation == b.Generation && maps.Equal(a.Annotations, b.Annotations) && equality.Semantic.DeepEqual(a.Spec, b.Spec) &&
+		x.Lattice == y.Lattice && x.Version == y.Version && x.Endpoint == y.Endpoint && equality.Semantic.DeepEqual(x.Service, y.Service) &&
+		sameCondition(x, y, exposure.ConditionExposed) && sameCondition(x, y, exposure.ConditionRouted)
+}
+
+func sameCondition(a, b oam.ApplicationStatus, kind string) bool {
+	return equality.Semantic.DeepEqual(meta.FindStatusCondition(a.Conditions, kind), meta.FindStatusCondition(b.Conditions, kind))
 }
 
 func providersOf(model *manifest.Model) []exposure.Provider {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -52,7 +53,7 @@ type latticeSupervisor struct {
 func (s *latticeSupervisor) run(ctx context.Context) error {
 	running := newParts()
 	s.started = map[string]bool{}
-	s.cache.Subscribe(ctx, s.applicationChanged)
+	s.cache.Follow(ctx, s.applicationChanged)
 	for ctx.Err() == nil {
 		changed := s.bindings.Changed()
 		again := s.startMissing(ctx, running)
@@ -127,10 +128,18 @@ func (s *latticeSupervisor) start(ctx context.Context, running *parts, name stri
 	return nil
 }
 
-func (s *latticeSupervisor) applicationChanged(app *oam.Application) {
-	s.exposed.add(exposure.Trigger{Application: keyOf(app)})
-	if app.Status.Lattice != "" {
-		s.groups.add(app.Status.Lattice)
+// applicationChanged tells exposure and host groups of what they look at. Most changes are of a status that neither does.
+func (s *latticeSupervisor) applicationChanged(before, now *oam.Application) {
+	if before == nil || now == nil || !looksAlike(before, now) {
+		s.exposed.add(exposure.Trigger{Application: keyOf(cmp.Or(now, before))})
+	}
+	for _, app := range []*oam.Application{before, now} {
+		if app == nil || app.Status.Lattice == "" {
+			continue
+		}
+		if before == nil || now == nil || before.Status.Lattice != now.Status.Lattice || before.Status.Version != now.Status.Version {
+			s.groups.add(app.Status.Lattice)
+		}
 	}
 }
 

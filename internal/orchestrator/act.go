@@ -44,7 +44,7 @@ func (s *session) planApp(a *appState) {
 func (s *session) underway(a *appState) func(host, id string) bool {
 	told := map[scaler.Item]bool{}
 	for _, id := range a.ids {
-		for app := range s.index.ids[id] {
+		for _, app := range s.index.ids[id] {
 			for key, it := range s.owned[unitKey{app: app}] {
 				if key.ID == id && it.awaits() && it.command.Up() {
 					told[key] = true
@@ -61,7 +61,7 @@ func (s *session) underway(a *appState) func(host, id string) bool {
 // keepFor says which configurations other live applications need.
 func (s *session) keepFor(a *appState) func(string) bool {
 	return func(name string) bool {
-		for k := range s.index.configs[name] {
+		for _, k := range s.index.configs[name] {
 			if o := s.apps[k]; k != a.key && o != nil && o.model != nil {
 				if _, configs := footprint(o.model, scaler.Retired{}); slices.Contains(configs, name) {
 					return true

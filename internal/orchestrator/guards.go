@@ -114,7 +114,7 @@ func (s *session) sourceStarts(c scaler.Command, send []scaler.Command) bool {
 			return true
 		}
 	}
-	for app := range s.index.ids[id] {
+	for _, app := range s.index.ids[id] {
 		for key, it := range s.owned[unitKey{app: app}] {
 			if key.ID == id && it.awaits() && starts(it.command) {
 				return true

@@ -10,23 +10,21 @@ import (
 
 // index tells whom news concern: it leads from ids, configurations and names to applications.
 type index struct {
-	ids, configs map[string]map[appKey]bool
-	names        map[string]map[appKey]bool
+	ids, configs, names map[string][]appKey
 }
 
 func newIndex() index {
-	return index{ids: map[string]map[appKey]bool{}, configs: map[string]map[appKey]bool{}, names: map[string]map[appKey]bool{}}
+	return index{ids: map[string][]appKey{}, configs: map[string][]appKey{}, names: map[string][]appKey{}}
 }
 
-func put(m map[string]map[appKey]bool, name string, k appKey) {
-	if m[name] == nil {
-		m[name] = map[appKey]bool{}
+func put(m map[string][]appKey, name string, k appKey) {
+	if !slices.Contains(m[name], k) {
+		m[name] = append(m[name], k)
 	}
-	m[name][k] = true
 }
 
-func drop(m map[string]map[appKey]bool, name string, k appKey) {
-	if delete(m[name], k); len(m[name]) == 0 {
+func drop(m map[string][]appKey, name string, k appKey) {
+	if m[name] = slices.DeleteFunc(m[name], func(o appKey) bool { return o == k }); len(m[name]) == 0 {
 		delete(m, name)
 	}
 }
@@ -73,21 +71,21 @@ func (s *session) markApp(k appKey)    { s.dirty.add(unitKey{app: k}) }
 func (s *session) markRecord(n string) { s.dirty.add(unitKey{record: n}) }
 
 func (s *session) markID(id string) {
-	for k := range s.index.ids[id] {
+	for _, k := range s.index.ids[id] {
 		s.markApp(k)
 	}
 	s.markRecords()
 }
 
 func (s *session) markConfig(name string) {
-	for k := range s.index.configs[name] {
+	for _, k := range s.index.configs[name] {
 		s.markApp(k)
 	}
 	s.markRecords()
 }
 
 func (s *session) markName(name string) {
-	for k := range s.index.names[name] {
+	for _, k := range s.index.names[name] {
 		s.markApp(k)
 	}
 	s.markRecords()
@@ -167,7 +165,7 @@ func (l live) WantsConfig(name string) bool {
 }
 
 func (l live) Settled(name string) bool {
-	for k := range l.s.index.names[name] {
+	for _, k := range l.s.index.names[name] {
 		a := l.s.apps[k]
 		if a == nil || !a.status.planned || len(a.outcome.Leaving) > 0 || slices.ContainsFunc(a.outcome.Components, func(c scaler.ComponentState) bool { return !c.Ready }) ||
 			slices.ContainsFunc(a.outcome.Links, func(l scaler.LinkState) bool { return !l.Ready }) {
@@ -177,8 +175,8 @@ func (l live) Settled(name string) bool {
 	return true
 }
 
-func (l live) some(keys map[appKey]bool, ok func(*manifest.Model) bool) bool {
-	for k := range keys {
+func (l live) some(keys []appKey, ok func(*manifest.Model) bool) bool {
+	for _, k := range keys {
 		if a := l.s.apps[k]; a != nil && a.model != nil && ok(a.model) {
 			return true
 		}

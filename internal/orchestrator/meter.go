@@ -55,7 +55,7 @@ const showInterval = 2 * time.Second
 // show publishes the figures of the session for whoever scrapes.
 func (s *session) show() {
 	now := &snapshot{
-		hosts: float64(len(s.hosts)), queue: float64(len(s.dirty.queue)), orphans: float64(len(s.owner.Orphans())),
+		hosts: float64(len(s.hosts)), queue: float64(len(s.dirty.waiting)), orphans: float64(len(s.owner.Orphans())),
 		records: float64(len(s.records)), applications: map[string]float64{},
 	}
 	for _, it := range s.items {

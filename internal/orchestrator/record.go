@@ -17,6 +17,9 @@ const (
 	echoWait   = 10 * time.Second
 	writeRetry = 250 * time.Millisecond
 	writeMax   = 10 * time.Second
+	// writesAtOnce bounds the writes of status under way. When thousands of applications change, what keeps hosts and
+	// endpoints right must not share the processor with all that there is to say of it.
+	writesAtOnce = 8
 )
 
 // statusState is what was written for one application, and when.
@@ -98,7 +101,11 @@ func (s *session) recordStatus(a *appState) {
 		a.status.timer = s.after(wait, func() { s.recordAgain(a) })
 		return
 	}
-	s.writeStatus(a, want)
+	if s.writes == writesAtOnce {
+		s.unwritten.add(a.key)
+		return
+	}
+	s.writeStatus(a, known, want)
 }
 
 func (s *session) recordAgain(a *appState) {
@@ -107,7 +114,20 @@ func (s *session) recordAgain(a *appState) {
 	}
 }
 
-func (s *session) writeStatus(a *appState, want *v1beta1.ApplicationStatus) {
+// recordNext goes on with an application whose turn it was not.
+func (s *session) recordNext() {
+	for s.writes < writesAtOnce {
+		key, ok := s.unwritten.pop()
+		if !ok {
+			return
+		}
+		if a := s.apps[key]; a != nil {
+			s.recordAgain(a)
+		}
+	}
+}
+
+func (s *session) writeStatus(a *appState, known, want *v1beta1.ApplicationStatus) {
 	app := a.app.DeepCopy()
 	if slices.Contains(a.status.replaced, app.ResourceVersion) {
 		app.ResourceVersion = a.status.version
@@ -115,14 +135,16 @@ func (s *session) writeStatus(a *appState, want *v1beta1.ApplicationStatus) {
 		a.status.replaced = nil
 	}
 	replaced := app.ResourceVersion
-	before := app.Status
+	before := known.DeepCopy()
 	app.Status = *want
 	a.status.writing, a.status.sentAt = true, time.Now()
+	s.writes++
 	s.spawn(func() {
 		err := s.config.Applications.UpdateStatus(s.ctx, app)
 		s.meter.recorded(err)
 		s.post(func() {
 			a.status.writing = false
+			s.writes--
 			if err != nil {
 				a.status.failures++
 				s.log.V(1).Info("The status of an application was not written; trying again",
@@ -130,8 +152,9 @@ func (s *session) writeStatus(a *appState, want *v1beta1.ApplicationStatus) {
 			} else {
 				a.status.failures, a.status.sent = 0, want
 				a.status.replaced, a.status.version = append(a.status.replaced, replaced), app.ResourceVersion
-				s.tell(a, &before, want)
+				s.tell(a, before, want)
 			}
+			s.recordNext()
 			s.recordAgain(a)
 		})
 	})

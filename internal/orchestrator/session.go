@@ -69,9 +69,12 @@ type session struct {
 	load  load
 	// owned are the items of each unit.
 	owned map[unitKey]map[scaler.Item]*item
-	dirty dirtySet
+	dirty queue[unitKey]
 	slots slots
-	work  sync.WaitGroup
+	// writes are those of status under way, unwritten are applications that wait for their turn.
+	writes    int
+	unwritten queue[appKey]
+	work      sync.WaitGroup
 }
 
 func newSession(o *Orchestrator) *session {

@@ -11,36 +11,36 @@ type unitKey struct {
 	record string
 }
 
-// dirtySet is a queue in which everything stands at most once.
-type dirtySet struct {
-	queue []unitKey
-	in    map[unitKey]bool
+// queue is one in which everything stands at most once.
+type queue[K comparable] struct {
+	waiting []K
+	in      map[K]bool
 }
 
-func (d *dirtySet) add(k unitKey) {
-	if d.in == nil {
-		d.in = map[unitKey]bool{}
+func (q *queue[K]) add(k K) {
+	if q.in == nil {
+		q.in = map[K]bool{}
 	}
-	if !d.in[k] {
-		d.in[k] = true
-		d.queue = append(d.queue, k)
+	if !q.in[k] {
+		q.in[k] = true
+		q.waiting = append(q.waiting, k)
 	}
 }
 
-func (d *dirtySet) pop() (unitKey, bool) {
-	if len(d.queue) == 0 {
-		return unitKey{}, false
+func (q *queue[K]) pop() (first K, ok bool) {
+	if len(q.waiting) == 0 {
+		return first, false
 	}
-	k := d.queue[0]
-	d.queue = d.queue[1:]
-	if len(d.queue) == 0 {
-		d.queue = nil
+	first = q.waiting[0]
+	q.waiting = q.waiting[1:]
+	if len(q.waiting) == 0 {
+		q.waiting = nil
 	}
-	delete(d.in, k)
-	return k, true
+	delete(q.in, first)
+	return first, true
 }
 
-func (d *dirtySet) empty() bool { return len(d.queue) == 0 }
+func (q *queue[K]) empty() bool { return len(q.waiting) == 0 }
 
 // changedApps collects the names of changed applications from any goroutine without ever blocking it.
 type changedApps struct {

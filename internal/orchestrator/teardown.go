@@ -125,7 +125,7 @@ func (s *session) stillDeployed(r *record) time.Duration {
 			return retryPause
 		}
 	}
-	for k := range s.index.names[r.teardown.Application] {
+	for _, k := range s.index.names[r.teardown.Application] {
 		a := s.apps[k]
 		if a != nil && string(a.app.UID) == r.teardown.UID && k.namespace == r.teardown.Namespace && !a.deployment.Undeployed {
 			return undeployLag - time.Since(r.since)

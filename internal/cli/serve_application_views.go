@@ -82,14 +82,16 @@ func (e exposedApplications) Application(ctx context.Context, key types.Namespac
 
 // looksAlike says whether nothing changed that exposure looks at.
 func looksAlike(a, b *oam.Application) bool {
-	x, y := a.Status, b.Status
-	return a.UID == b.UID && a.Generation == b.Generation && maps.Equal(a.Annotations, b.Annotations) && equality.Semantic.DeepEqual(a.Spec, b.Spec) &&
-		x.Lattice == y.Lattice && x.Version == y.Version && x.Endpoint == y.Endpoint && equality.Semantic.DeepEqual(x.Service, y.Service) &&
-		sameCondition(x, y, exposure.ConditionExposed) && sameCondition(x, y, exposure.ConditionRouted)
+	return a.UID == b.UID && a.Generation == b.Generation && a.Status.Lattice == b.Status.Lattice && a.Status.Version == b.Status.Version &&
+		maps.Equal(a.Annotations, b.Annotations) && equality.Semantic.DeepEqual(a.Spec, b.Spec)
 }
 
-func sameCondition(a, b oam.ApplicationStatus, kind string) bool {
-	return equality.Semantic.DeepEqual(meta.FindStatusCondition(a.Conditions, kind), meta.FindStatusCondition(b.Conditions, kind))
+// saysAlike says whether nothing changed that exposure reports.
+func saysAlike(a, b *oam.ApplicationStatus) bool {
+	same := func(kind string) bool {
+		return equality.Semantic.DeepEqual(meta.FindStatusCondition(a.Conditions, kind), meta.FindStatusCondition(b.Conditions, kind))
+	}
+	return a.Endpoint == b.Endpoint && equality.Semantic.DeepEqual(a.Service, b.Service) && same(exposure.ConditionExposed) && same(exposure.ConditionRouted)
 }
 
 func providersOf(model *manifest.Model) []exposure.Provider {

@@ -130,8 +130,11 @@ func (s *latticeSupervisor) start(ctx context.Context, running *parts, name stri
 
 // applicationChanged tells exposure and host groups of what they look at. Most changes are of a status that neither does.
 func (s *latticeSupervisor) applicationChanged(before, now *oam.Application) {
-	if before == nil || now == nil || !looksAlike(before, now) {
+	switch {
+	case before == nil || now == nil || !looksAlike(before, now):
 		s.exposed.add(exposure.Trigger{Application: keyOf(cmp.Or(now, before))})
+	case !saysAlike(&before.Status, &now.Status):
+		s.exposed.add(exposure.Trigger{Application: keyOf(now), Told: true})
 	}
 	for _, app := range []*oam.Application{before, now} {
 		if app == nil || app.Status.Lattice == "" {

@@ -14,15 +14,15 @@ type index struct {
 	apps map[types.NamespacedName]map[listener]bool
 	pods map[string]map[types.NamespacedName]bool
 	// interests are what an application asked of its lattice, and asking who asked.
-	interests map[types.NamespacedName]map[subject]bool
-	asking    map[subject]map[types.NamespacedName]bool
+	interests map[types.NamespacedName][]subject
+	asking    map[subject][]types.NamespacedName
 	// referred are the applications that the routes of another name, by that one.
 	referred map[types.NamespacedName][]types.NamespacedName
 }
 
 func newIndex() *index {
 	return &index{apps: map[types.NamespacedName]map[listener]bool{}, pods: map[string]map[types.NamespacedName]bool{},
-		interests: map[types.NamespacedName]map[subject]bool{}, asking: map[subject]map[types.NamespacedName]bool{},
+		interests: map[types.NamespacedName][]subject{}, asking: map[subject][]types.NamespacedName{},
 		referred: map[types.NamespacedName][]types.NamespacedName{}}
 }
 

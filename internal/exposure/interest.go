@@ -2,7 +2,6 @@ package exposure
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -53,13 +52,10 @@ func (w watched) Hosts(id string) []Host {
 func (x *index) ask(key types.NamespacedName, about subject) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.interests[key] == nil {
-		x.interests[key] = map[subject]bool{}
+	if !slices.Contains(x.interests[key], about) {
+		x.interests[key] = append(x.interests[key], about)
+		x.asking[about] = append(x.asking[about], key)
 	}
-	if x.asking[about] == nil {
-		x.asking[about] = map[types.NamespacedName]bool{}
-	}
-	x.interests[key][about], x.asking[about][key] = true, true
 }
 
 func (x *index) keep(key types.NamespacedName, asked map[subject]bool) {
@@ -70,16 +66,17 @@ func (x *index) keep(key types.NamespacedName, asked map[subject]bool) {
 
 // keepOnly forgets what is not among asked. The caller holds the lock.
 func (x *index) keepOnly(key types.NamespacedName, asked map[subject]bool) {
-	for about := range x.interests[key] {
+	kept := slices.DeleteFunc(x.interests[key], func(about subject) bool {
 		if asked[about] {
-			continue
+			return false
 		}
-		delete(x.interests[key], about)
-		if delete(x.asking[about], key); len(x.asking[about]) == 0 {
+		x.asking[about] = slices.DeleteFunc(x.asking[about], func(k types.NamespacedName) bool { return k == key })
+		if len(x.asking[about]) == 0 {
 			delete(x.asking, about)
 		}
-	}
-	if len(x.interests[key]) == 0 {
+		return true
+	})
+	if x.interests[key] = kept; len(kept) == 0 {
 		delete(x.interests, key)
 	}
 }
@@ -88,5 +85,5 @@ func (x *index) keepOnly(key types.NamespacedName, asked map[subject]bool) {
 func (x *index) interested(about subject) []types.NamespacedName {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return slices.Collect(maps.Keys(x.asking[about]))
+	return slices.Clone(x.asking[about])
 }

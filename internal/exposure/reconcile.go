@@ -23,6 +23,7 @@ type Reconciler struct {
 	index     *index
 	sockets   *sockets
 	again     again
+	reporter  *reporter
 	// indexed says that the cache finds slices by their Service.
 	indexed bool
 	routes  routes
@@ -38,8 +39,10 @@ func New(options Options) *Reconciler {
 	if options.Patience == 0 {
 		options.Patience = defaultPatience
 	}
-	return &Reconciler{options: options, index: newIndex(), sockets: newSockets(),
+	r := &Reconciler{options: options, index: newIndex(), sockets: newSockets(),
 		admission: &admission{dialer: options.Dialer, patience: options.Patience, now: options.Now, state: map[listener]*admitted{}}}
+	r.reporter = newReporter(r.report)
+	return r
 }
 
 // Reconcile makes the Service of one application follow what runs.
@@ -63,6 +66,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 // forget drops what is remembered of an application. Those that waited for its ports are looked at again.
 func (r *Reconciler) forget(key types.NamespacedName) {
 	r.index.forget(key)
+	r.reporter.forget(key)
 	r.tell(r.sockets.claim(key, nil, nil))
 }
 
@@ -101,7 +105,12 @@ func (r *Reconciler) expose(ctx context.Context, app *Application) (reconcile.Re
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: out.again}, r.report(ctx, app, out)
+	if told(app, out) {
+		r.reporter.forget(keyOf(app))
+	} else {
+		r.reporter.note(app, out)
+	}
+	return reconcile.Result{RequeueAfter: out.again}, nil
 }
 
 // outcome is what came of exposing an application.

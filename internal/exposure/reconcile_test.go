@@ -184,6 +184,9 @@ func (w *world) reconcileOf(key types.NamespacedName) reconcile.Result {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	for w.r.reporter.queue.Len() > 0 {
+		w.r.reporter.next(context.Background())
+	}
 	return result
 }
 

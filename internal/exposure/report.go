@@ -94,7 +94,7 @@ func endpointOf(app *Application, ports []served) string {
 
 // report writes into the application's status what differs from what was reported last.
 func (r *Reconciler) report(ctx context.Context, app *Application, out outcome) error {
-	if app.Endpoint == out.endpoint && sameCondition(app.Exposed, out.condition) && sameCondition(app.Routed, out.routed) && app.Kept.equal(out.kept) {
+	if told(app, out) {
 		return nil
 	}
 	r.stamp(app.Exposed, out.condition)
@@ -104,6 +104,11 @@ func (r *Reconciler) report(ctx context.Context, app *Application, out outcome) 
 		return fmt.Errorf("reporting the exposure: %w", err)
 	}
 	return nil
+}
+
+// told says whether the status says all that was found.
+func told(app *Application, out outcome) bool {
+	return app.Endpoint == out.endpoint && sameCondition(app.Exposed, out.condition) && sameCondition(app.Routed, out.routed) && app.Kept.equal(out.kept)
 }
 
 // stamp sets the time of the transition.

@@ -32,6 +32,8 @@ import (
 type Trigger struct {
 	Application types.NamespacedName
 	Lattice     string
+	// Told says that nothing changed of the application but what was reported of it.
+	Told bool
 	// Name of a component, provider or configuration in the lattice.
 	Name string
 }
@@ -72,6 +74,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, triggers <-chan Trigger)
 		return fmt.Errorf("indexing endpoint slices: %w", err)
 	}
 	r.indexed = true
+	if err := mgr.Add(r.reporter); err != nil {
+		return fmt.Errorf("set up the reports: %w", err)
+	}
 	definitions, err := r.watchRoutes(mgr)
 	if err != nil {
 		return err
@@ -173,7 +178,11 @@ func enqueue(queue workqueue.TypedRateLimitingInterface[reconcile.Request], requ
 
 func (r *Reconciler) follow(ctx context.Context, t Trigger) {
 	if t.Application.Name != "" {
-		r.again.add(t.Application, now)
+		when := now
+		if t.Told {
+			when = perhaps
+		}
+		r.again.add(t.Application, when)
 		return
 	}
 	if t.Name != "" {

@@ -33,7 +33,7 @@ type Config struct {
 	Expect *Mark
 	// History is how long superseded versions are kept for watches and pages. Default: 5 minutes.
 	History time.Duration
-	// HistoryBytes is how much of that history stays in memory; the rest is fetched when it is needed. Default: 32 MiB.
+	// HistoryBytes is how much of that history stays in memory; the rest is fetched when it is needed. Default: 8 MiB.
 	HistoryBytes int
 	// CompactEvery is the time between two compactions; negative for none. Default: 1 minute.
 	CompactEvery time.Duration
@@ -198,7 +198,7 @@ func (c *Config) complete() error {
 		c.Replicas = 1
 	}
 	if c.HistoryBytes == 0 {
-		c.HistoryBytes = 32 << 20
+		c.HistoryBytes = 8 << 20
 	}
 	setDefault(&c.History, 5*time.Minute)
 	setDefault(&c.CompactEvery, time.Minute)

@@ -19,45 +19,43 @@ import (
 // applySlices makes the slices of a Service and removes those that are no longer wanted, the one of wasmCloud's
 // operator included. New ones come first, so that no endpoint is away in between.
 func (r *Reconciler) applySlices(ctx context.Context, app *Application, service types.UID, ports []served) error {
-	live, err := r.slices(ctx, app)
+	cached, err := r.slices(ctx, app)
 	if err != nil {
 		return err
 	}
-	found := map[string]*discoveryv1.EndpointSlice{}
-	for i := range live {
-		found[live[i].Name] = &live[i]
+	known := map[string]*discoveryv1.EndpointSlice{}
+	for i := range cached {
+		known[cached[i].Name] = &cached[i]
 	}
+	key := keyOf(app)
 	for _, slice := range buildSlices(app, service, ports) {
-		if err := r.applySlice(ctx, slice, found[slice.Name]); err != nil {
+		if err := r.applySlice(ctx, key, slice, r.written.newest(key, slice.Name, known[slice.Name])); err != nil {
 			return err
 		}
-		delete(found, slice.Name)
+		delete(known, slice.Name)
 	}
-	for name, slice := range found {
-		if !ourSlice(slice) {
+	for name, slice := range known {
+		slice = r.written.newest(key, name, slice)
+		if slice == nil || !ourSlice(slice) {
 			continue
 		}
 		if err := r.options.Client.Delete(ctx, slice); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("removing endpoint slice %s: %w", name, err)
 		}
+		r.written.note(key, name, slice, nil)
 	}
 	return nil
 }
 
-// applySlice makes one slice. Nobody else has a say in what is ours, so that it is replaced as Kubernetes' own controller
-// does: a server-side apply costs kube-apiserver several times as much, for each application of a pod that changes.
-func (r *Reconciler) applySlice(ctx context.Context, wanted, live *discoveryv1.EndpointSlice) error {
-	var err error
-	if live == nil {
-		err = r.options.Client.Create(ctx, wanted.DeepCopy(), client.FieldOwner(v1alpha1.FieldManager))
-	} else {
-		err = r.replaceSlice(ctx, wanted, live)
-	}
-	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
-		// The cache is behind what we wrote ourselves, or the slice does not carry our labels.
-		live = &discoveryv1.EndpointSlice{}
-		if err = r.options.Live.Get(ctx, client.ObjectKeyFromObject(wanted), live); err == nil {
-			err = r.replaceSlice(ctx, wanted, live)
+// applySlice makes one slice; live is nil if there is none. Nobody else has a say in what is ours, so that it is replaced as
+// Kubernetes' own controller does: a server-side apply costs kube-apiserver several times as much, for each application of a
+// pod that changes.
+func (r *Reconciler) applySlice(ctx context.Context, app types.NamespacedName, wanted, live *discoveryv1.EndpointSlice) error {
+	now, err := r.writeSlice(ctx, wanted, live)
+	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		// Somebody else wrote it, or it does not carry our labels.
+		if live, err = r.liveSlice(ctx, client.ObjectKeyFromObject(wanted)); err == nil {
+			now, err = r.writeSlice(ctx, wanted, live)
 		}
 	}
 	switch {
@@ -65,22 +63,36 @@ func (r *Reconciler) applySlice(ctx context.Context, wanted, live *discoveryv1.E
 		return &apply.RefusedError{Kind: "EndpointSlice", Name: wanted.Name, Err: err}
 	case err != nil:
 		return fmt.Errorf("writing endpoint slice %s: %w", wanted.Name, err)
+	case now != live:
+		r.written.note(app, wanted.Name, live, now)
 	}
 	return nil
 }
 
-// replaceSlice writes what differs.
-func (r *Reconciler) replaceSlice(ctx context.Context, wanted, live *discoveryv1.EndpointSlice) error {
+func (r *Reconciler) liveSlice(ctx context.Context, key types.NamespacedName) (*discoveryv1.EndpointSlice, error) {
+	live := &discoveryv1.EndpointSlice{}
+	if err := r.options.Live.Get(ctx, key, live); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return live, nil
+}
+
+// writeSlice writes what differs, and returns the slice as it is then: live, if nothing does.
+func (r *Reconciler) writeSlice(ctx context.Context, wanted, live *discoveryv1.EndpointSlice) (*discoveryv1.EndpointSlice, error) {
+	if live == nil {
+		now := wanted.DeepCopy()
+		return now, r.options.Client.Create(ctx, now, client.FieldOwner(v1alpha1.FieldManager))
+	}
 	if live.Labels[discoveryv1.LabelManagedBy] != SliceManager {
-		return &apply.NotOwnedError{Kind: "EndpointSlice", Name: wanted.Name}
+		return nil, &apply.NotOwnedError{Kind: "EndpointSlice", Name: wanted.Name}
 	}
 	now := live.DeepCopy()
 	now.Labels, now.Annotations = union(live.Labels, wanted.Labels), union(live.Annotations, wanted.Annotations)
 	now.OwnerReferences, now.Endpoints, now.Ports = wanted.OwnerReferences, wanted.Endpoints, wanted.Ports
 	if equality.Semantic.DeepEqual(now, live) {
-		return nil
+		return live, nil
 	}
-	return r.options.Client.Update(ctx, now, client.FieldOwner(v1alpha1.FieldManager))
+	return now, r.options.Client.Update(ctx, now, client.FieldOwner(v1alpha1.FieldManager))
 }
 
 // union is what others set and what is ours, which wins.

@@ -24,6 +24,7 @@ type Reconciler struct {
 	sockets   *sockets
 	again     again
 	reporter  *reporter
+	written   written
 	// indexed says that the cache finds slices by their Service.
 	indexed bool
 	routes  routes
@@ -67,6 +68,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 func (r *Reconciler) forget(key types.NamespacedName) {
 	r.index.forget(key)
 	r.reporter.forget(key)
+	r.written.forget(key)
 	r.tell(r.sockets.claim(key, nil, nil))
 }
 

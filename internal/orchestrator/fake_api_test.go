@@ -29,9 +29,12 @@ type api struct {
 	writes    int
 	conflicts int
 	// late is how long news of a change take.
-	late      time.Duration
-	notSynced bool
-	events    []string
+	late time.Duration
+	// slow is how long a write of a status takes, busy how many are under way, most how many ever were.
+	slow       time.Duration
+	busy, most int
+	notSynced  bool
+	events     []string
 	// told are the messages of events, by reason.
 	told map[string][]string
 	held bool
@@ -105,6 +108,14 @@ var errUnavailable = errors.New("the store can't be reached")
 func (a *api) UpdateStatus(_ context.Context, app *v1beta1.Application) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if slow := a.slow; slow > 0 {
+		a.busy++
+		a.most = max(a.most, a.busy)
+		a.mu.Unlock()
+		time.Sleep(slow)
+		a.mu.Lock()
+		a.busy--
+	}
 	k := appKey{app.Namespace, app.Name}
 	now := a.apps[k]
 	if a.broken {

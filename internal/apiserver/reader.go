@@ -45,14 +45,14 @@ func (r *Reader) Watch(ctx context.Context, options metav1.ListOptions) (watch.I
 	if err != nil {
 		return nil, err
 	}
-	return watch.Filter(events, func(event watch.Event) (watch.Event, bool) {
+	return sift(events, func(event watch.Event) watch.Event {
 		if many, ok := event.Object.(runtime.CacheableObject); ok { // one that several watches encode once
 			event.Object = many.GetObject()
 		}
 		if app, ok := event.Object.(*v1beta1.Application); ok && event.Type != watch.Bookmark {
 			event.Object = r.cached(ctx, app)
 		}
-		return event, true
+		return event
 	}), nil
 }
 

@@ -47,10 +47,10 @@ func (t thrifty) Watch(ctx context.Context, key string, opts storage.ListOptions
 		return events, err
 	}
 	newest := map[types.NamespacedName]*v1beta1.Application{}
-	return watch.Filter(events, func(event watch.Event) (watch.Event, bool) {
+	return sift(events, func(event watch.Event) watch.Event {
 		app := applicationIn(event)
 		if app == nil {
-			return event, true
+			return event
 		}
 		t.compact(reflect.ValueOf(app).Elem())
 		name := types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
@@ -61,7 +61,7 @@ func (t thrifty) Watch(ctx context.Context, key string, opts storage.ListOptions
 		if event.Type == watch.Deleted {
 			delete(newest, name)
 		}
-		return event, true
+		return event
 	}), nil
 }
 

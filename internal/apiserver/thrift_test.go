@@ -39,7 +39,7 @@ func TestShare(t *testing.T) {
 		"a condition less":    func(a *v1beta1.Application) { a.Status.Conditions = a.Status.Conditions[:1] },
 		"a time":              func(a *v1beta1.Application) { a.Status.Conditions[0].LastTransitionTime = metav1.Unix(1, 0) },
 		"the time of a field": func(a *v1beta1.Application) { a.ManagedFields[0].Time = &metav1.Time{Time: time.Unix(1, 0)} },
-		"fields":              func(a *v1beta1.Application) { a.ManagedFields[0].FieldsV1.Raw = []byte(`{"f:status":{}}`) },
+		"fields":              func(a *v1beta1.Application) { a.ManagedFields[0].FieldsV1 = metav1.NewFieldsV1(`{"f:status":{}}`) },
 		"no managed fields":   func(a *v1beta1.Application) { a.ManagedFields = nil },
 		"an annotation":       func(a *v1beta1.Application) { a.Annotations["a"] = "c" },
 		"no annotations":      func(a *v1beta1.Application) { a.Annotations = nil },
@@ -75,7 +75,7 @@ func TestShare(t *testing.T) {
 func TestCompact(t *testing.T) {
 	thrift := newThrifty(nil)
 	first, second := decoded(t), decoded(t)
-	first.ManagedFields[0].FieldsV1.Raw = []byte(`{"f:other":{}}`)
+	first.ManagedFields[0].FieldsV1 = metav1.NewFieldsV1(`{"f:other":{}}`)
 	for _, app := range []*v1beta1.Application{first, second} {
 		want := app.DeepCopy()
 		thrift.compact(reflect.ValueOf(app).Elem())

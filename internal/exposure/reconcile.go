@@ -23,8 +23,9 @@ type Reconciler struct {
 	index     *index
 	sockets   *sockets
 	again     again
-	reporter  *reporter
-	written   written
+	// reporter is nil without a manager; looks report what they found themselves then.
+	reporter *reporter
+	written  written
 	// indexed says that the cache finds slices by their Service.
 	indexed bool
 	routes  routes
@@ -40,10 +41,8 @@ func New(options Options) *Reconciler {
 	if options.Patience == 0 {
 		options.Patience = defaultPatience
 	}
-	r := &Reconciler{options: options, index: newIndex(), sockets: newSockets(),
+	return &Reconciler{options: options, index: newIndex(), sockets: newSockets(),
 		admission: &admission{dialer: options.Dialer, patience: options.Patience, now: options.Now, state: map[listener]*admitted{}}}
-	r.reporter = newReporter(r.report)
-	return r
 }
 
 // Reconcile makes the Service of one application follow what runs.
@@ -67,7 +66,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 // forget drops what is remembered of an application. Those that waited for its ports are looked at again.
 func (r *Reconciler) forget(key types.NamespacedName) {
 	r.index.forget(key)
-	r.reporter.forget(key)
+	r.unsay(key)
 	r.written.forget(key)
 	r.tell(r.sockets.claim(key, nil, nil))
 }
@@ -107,12 +106,23 @@ func (r *Reconciler) expose(ctx context.Context, app *Application) (reconcile.Re
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	if told(app, out) {
-		r.reporter.forget(keyOf(app))
-	} else {
+	result := reconcile.Result{RequeueAfter: out.again}
+	switch {
+	case told(app, out):
+		r.unsay(keyOf(app))
+	case r.reporter == nil:
+		return result, r.report(ctx, app, out)
+	default:
 		r.reporter.note(app, out)
 	}
-	return reconcile.Result{RequeueAfter: out.again}, nil
+	return result, nil
+}
+
+// unsay drops what was found and not reported yet.
+func (r *Reconciler) unsay(key types.NamespacedName) {
+	if r.reporter != nil {
+		r.reporter.forget(key)
+	}
 }
 
 // outcome is what came of exposing an application.

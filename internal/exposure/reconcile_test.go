@@ -162,7 +162,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 
 func (w *world) restart() {
 	w.r = New(Options{Applications: w, Lattices: w, Client: w.client, Live: w.client, Dialer: w, Now: func() time.Time { return w.now }})
-	w.r.indexed = true
+	w.r.indexed, w.r.reporter = true, newReporter(w.r.report)
 	w.r.routes = routes{kinds: newRouteKinds(func() (kindMapper, error) { return w.served, nil }, func() time.Time { return w.now }), reader: w.client}
 	w.again, w.urgency = map[types.NamespacedName]bool{}, map[types.NamespacedName]urgency{}
 	w.r.again.to(func(key types.NamespacedName, when urgency) { w.again[key], w.urgency[key] = true, when })

@@ -74,6 +74,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, triggers <-chan Trigger)
 		return fmt.Errorf("indexing endpoint slices: %w", err)
 	}
 	r.indexed = true
+	r.reporter = newReporter(r.report)
 	if err := mgr.Add(r.reporter); err != nil {
 		return fmt.Errorf("set up the reports: %w", err)
 	}

@@ -170,8 +170,16 @@ func (b *batch) lacks(c scaler.Command) bool {
 func (s *session) unsent(c scaler.Command) {
 	if it := s.items[c.Item()]; it != nil && it.flying {
 		it.flying, it.sign = false, ""
+		it.doubtBefore()
 		s.weigh(c.Item())
 		s.dirty.add(it.unit)
+	}
+}
+
+// doubtBefore notes that the command before the last may yet be carried out: the last was to replace it, and came to nothing.
+func (i *item) doubtBefore() {
+	if i.overtaken.After(i.doubtUntil) {
+		i.doubtUntil = i.overtaken
 	}
 }
 
@@ -198,6 +206,7 @@ func (s *session) answered(c scaler.Command, err error) {
 		if c.Verb == scaler.Update && isAbsent(c.ID, err) {
 			it.former = nil
 		}
+		it.doubtBefore()
 		s.failItem(key, it, err.Error())
 		if c.Host != "" && s.seen.Host(c.Host) != nil {
 			s.refresh(c.Host)

@@ -22,6 +22,7 @@ var foundHistories = []struct {
 	{50785, "14,17,18,19,20", "an exchange of images had failed, and what a late heartbeat did not name was started under the new name"},
 	{203668, "3,4,7,9,10,14,16,17,25,26,28,29", "a status that was due when the versions could be read again was written before the first plan, without what is to be removed"},
 	{14693, "11,13,14,15,24,25,28,100", "a status told of a command's failure on a host that had begun anew since"},
+	{2868, "9,15,16,18,19,20,21,22,25,27,38,39", "a start showed after the record was removed, since a later one that was to replace it was never sent"},
 }
 
 func TestFoundHistories(t *testing.T) {

@@ -55,6 +55,9 @@ type item struct {
 	former []string
 	// doubtUntil: nobody knows whether the last command was carried out; until then it may be.
 	doubtUntil time.Time
+	// overtaken is when the effect of the command before the last must show, if that was to start something and had not
+	// shown when the last was planned.
+	overtaken time.Time
 	// failedEarly holds a failure that overtook the answer.
 	failedEarly string
 }
@@ -64,7 +67,7 @@ func (i *item) awaits() bool { return i.flying || !i.deadline.IsZero() }
 
 // mayAppear says whether what the item's command brings about may yet appear.
 func (s *session) mayAppear(key scaler.Item, it *item) bool {
-	return it.command.Up() && (it.awaits() || s.inDoubt(key, it))
+	return it.command.Up() && it.awaits() || s.inDoubt(key, it)
 }
 
 // inDoubt says whether a command that nobody answered may yet be carried out: until it had its time, and its host told
@@ -140,7 +143,7 @@ func (s *session) admit(unit unitKey, planned []scaler.Command, now time.Time) (
 			it.notBefore = now.Add(pauseBetween(it.failures, s.config.Random()))
 		case it.sign != sign && (it.model != model || it.command.Verb != c.Verb):
 			// Another number for what just failed is no new beginning.
-			it.failures, it.reason, it.notBefore, it.deadline = 0, "", time.Time{}, time.Time{}
+			it.failures, it.reason, it.notBefore = 0, "", time.Time{}
 		}
 		s.weigh(key)
 		if now.Before(it.notBefore) {

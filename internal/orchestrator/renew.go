@@ -91,6 +91,10 @@ func (s *session) renewal(r Renewal) (c scaler.Command, a *appState) {
 
 // begin notes that a command about the item is handed to a batch.
 func (i *item) begin(c scaler.Command, model *manifest.Model) {
+	i.overtaken = time.Time{}
+	if starts(i.command) {
+		i.overtaken = i.deadline
+	}
 	i.command, i.sign, i.model, i.flying, i.reported, i.renews = c, signature(c), model, true, false, false
 	i.answered, i.deadline, i.effect, i.notBefore, i.failedEarly = time.Time{}, time.Time{}, time.Time{}, time.Time{}, ""
 }

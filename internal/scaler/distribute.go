@@ -94,6 +94,10 @@ func (w *workload) allocation(seats []seat) *allocation {
 	return a
 }
 
+// slack is how much that a host was told to run does not count as its load yet. A plan that changes its mind because of a few
+// commands under way scatters what a small lattice runs.
+const slack = 8
+
 // sort orders seats by how soon they are taken. What it compares is looked up once for each: there may be thousands.
 func (w *workload) sort(order []int, seats []seat) {
 	type rank struct{ theirs, underway, load int }
@@ -101,7 +105,7 @@ func (w *workload) sort(order []int, seats []seat) {
 	for i := range seats {
 		s := &seats[i]
 		// A provider of someone else serves as well and cannot be stopped: it counts first.
-		ranks[i] = rank{theirs: boolToInt(!s.foreign), underway: boolToInt(!w.underway(s)), load: s.host.load() + w.want.Load[s.host.ID]}
+		ranks[i] = rank{theirs: boolToInt(!s.foreign), underway: boolToInt(!w.underway(s)), load: s.host.load() + max(0, w.want.Load[s.host.ID]-slack)}
 	}
 	slices.SortStableFunc(order, func(x, y int) int {
 		a, b := ranks[x], ranks[y]

@@ -18,7 +18,8 @@ type Want struct {
 	// Underway says whether a host was told to run this and has not shown it yet; nil: none was. All else being equal it
 	// is chosen again, so that a plan does not change its mind before it took effect.
 	Underway func(host, id string) bool
-	// Load is, by host, how much it was told to run and does not show yet, for any application.
+	// Load is, by host, how much it was told to run and does not show yet, for any application. All but a few count as if
+	// they ran.
 	Load map[string]int
 	// MayLeave says whether what is replaced may end on a host that drains; nil: nowhere yet.
 	MayLeave func(host string) bool

@@ -11,9 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apiserver/pkg/features"
 	"k8s.io/apiserver/pkg/storage/feature"
-	utilfeature "k8s.io/apiserver/pkg/util/feature"
 
 	"github.com/trellis-operator/trellis/internal/store"
 )
@@ -25,14 +23,9 @@ var Version = "0.1.0-dev"
 func Run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// A global that is replaced: k8s.io/apiserver asks it whether the storage reports progress to watches. It knows
+	// The one global that is replaced: k8s.io/apiserver asks it whether the storage reports progress to watches. It knows
 	// etcd only, and without the answer every consistent list would bypass the watch cache.
 	feature.DefaultFeatureSupportChecker = store.FeatureSupport{}
-	// A snapshot of the watch cache at each version takes as much memory as the versions. The store's index has them, too.
-	if err := utilfeature.DefaultMutableFeatureGate.Set(string(features.ListFromCacheSnapshot) + "=false"); err != nil {
-		fmt.Fprintln(os.Stderr, "trellis:", err)
-		return 1
-	}
 	root := &cobra.Command{
 		Use:           "trellis",
 		Short:         "The wasmCloud operator for Kubernetes",

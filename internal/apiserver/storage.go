@@ -58,7 +58,7 @@ func (s *storages) decorate(config *storagebackend.ConfigForResource, prefix str
 		return s.wrap(config.GroupResource, unchanged{raw, s.store}), func() {}, nil
 	}
 	cached, err := cacher.NewCacherFromConfig(cacher.Config{
-		Storage: newThrifty(raw), Versioner: raw.Versioner(), GroupResource: config.GroupResource,
+		Storage: newSharing(raw), Versioner: raw.Versioner(), GroupResource: config.GroupResource,
 		EventsHistoryWindow: config.EventsHistoryWindow, ResourcePrefix: prefix,
 		KeyFunc: key, NewFunc: newObject, NewListFunc: newList, GetAttrsFunc: attrs,
 		IndexerFuncs: triggers, Indexers: indexers, Codec: config.Codec,

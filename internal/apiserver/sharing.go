@@ -13,9 +13,9 @@ import (
 	"github.com/trellis-operator/trellis/api/oam/v1beta1"
 )
 
-// thrifty is a storage from which the watch cache reads. It lets applications share in memory what is the same in them: the
+// sharing is a storage from which the watch cache reads. It lets applications share in memory what is the same in them: the
 // cache keeps each version for more than a minute, and most differ from the one before in a condition only.
-type thrifty struct {
+type sharing struct {
 	storage.Interface
 	known *lru.Cache // strings, and managed fields as they are written
 }
@@ -27,22 +27,22 @@ const (
 	longestText = 4096
 )
 
-func newThrifty(s storage.Interface) thrifty { return thrifty{s, lru.New(knownTexts)} }
+func newSharing(raw storage.Interface) sharing { return sharing{raw, lru.New(knownTexts)} }
 
 // GetList implements storage.Interface.
-func (t thrifty) GetList(ctx context.Context, key string, opts storage.ListOptions, list runtime.Object) error {
-	err := t.Interface.GetList(ctx, key, opts, list)
+func (s sharing) GetList(ctx context.Context, key string, opts storage.ListOptions, list runtime.Object) error {
+	err := s.Interface.GetList(ctx, key, opts, list)
 	if apps, ok := list.(*v1beta1.ApplicationList); ok && err == nil {
 		for i := range apps.Items {
-			t.compact(reflect.ValueOf(&apps.Items[i]).Elem())
+			s.compact(reflect.ValueOf(&apps.Items[i]).Elem())
 		}
 	}
 	return err
 }
 
 // Watch implements storage.Interface.
-func (t thrifty) Watch(ctx context.Context, key string, opts storage.ListOptions) (watch.Interface, error) {
-	events, err := t.Interface.Watch(ctx, key, opts)
+func (s sharing) Watch(ctx context.Context, key string, opts storage.ListOptions) (watch.Interface, error) {
+	events, err := s.Interface.Watch(ctx, key, opts)
 	if err != nil || !opts.Recursive {
 		return events, err
 	}
@@ -52,7 +52,7 @@ func (t thrifty) Watch(ctx context.Context, key string, opts storage.ListOptions
 		if app == nil {
 			return event
 		}
-		t.compact(reflect.ValueOf(app).Elem())
+		s.compact(reflect.ValueOf(app).Elem())
 		name := types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
 		if before := newest[name]; before != nil {
 			share(reflect.ValueOf(before).Elem(), reflect.ValueOf(app).Elem())
@@ -67,21 +67,21 @@ func (t thrifty) Watch(ctx context.Context, key string, opts storage.ListOptions
 
 // compact gives texts that are known in place of those that were decoded, and cuts off the room that decoding leaves at the
 // end of lists. Nobody else has the value yet.
-func (t thrifty) compact(v reflect.Value) {
+func (s sharing) compact(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Field(i).CanSet() {
-				t.compact(v.Field(i))
+				s.compact(v.Field(i))
 			}
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {
-			t.compact(v.Elem())
+			s.compact(v.Elem())
 		}
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
-			v.SetBytes(remembered(t.known, string(v.Bytes()), v.Bytes()))
+			v.SetBytes(remembered(s.known, string(v.Bytes()), v.Bytes()))
 			return
 		}
 		if v.Cap() > v.Len() {
@@ -90,10 +90,10 @@ func (t thrifty) compact(v reflect.Value) {
 			v.Set(exact)
 		}
 		for i := range v.Len() {
-			t.compact(v.Index(i))
+			s.compact(v.Index(i))
 		}
 	case reflect.String:
-		v.SetString(remembered(t.known, v.String(), v.String()))
+		v.SetString(remembered(s.known, v.String(), v.String()))
 	}
 }
 

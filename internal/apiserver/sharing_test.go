@@ -73,12 +73,12 @@ func TestShare(t *testing.T) {
 
 // TestCompact: nothing changes but where it lies in memory; texts that two applications have lie there once.
 func TestCompact(t *testing.T) {
-	thrift := newThrifty(nil)
+	storage := newSharing(nil)
 	first, second := decoded(t), decoded(t)
 	first.ManagedFields[0].FieldsV1 = metav1.NewFieldsV1(`{"f:other":{}}`)
 	for _, app := range []*v1beta1.Application{first, second} {
 		want := app.DeepCopy()
-		thrift.compact(reflect.ValueOf(app).Elem())
+		storage.compact(reflect.ValueOf(app).Elem())
 		if !reflect.DeepEqual(app, want) {
 			t.Errorf("compacted = %+v, want %+v", app, want)
 		}

@@ -3,12 +3,12 @@ package exposure
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -87,22 +87,12 @@ func (r *Reconciler) writeSlice(ctx context.Context, wanted, live *discoveryv1.E
 		return nil, &apply.NotOwnedError{Kind: "EndpointSlice", Name: wanted.Name}
 	}
 	now := live.DeepCopy()
-	now.Labels, now.Annotations = union(live.Labels, wanted.Labels), union(live.Annotations, wanted.Annotations)
+	now.Labels, now.Annotations = labels.Merge(live.Labels, wanted.Labels), labels.Merge(live.Annotations, wanted.Annotations)
 	now.OwnerReferences, now.Endpoints, now.Ports = wanted.OwnerReferences, wanted.Endpoints, wanted.Ports
 	if equality.Semantic.DeepEqual(now, live) {
 		return live, nil
 	}
 	return now, r.options.Client.Update(ctx, now, client.FieldOwner(v1alpha1.FieldManager))
-}
-
-// union is what others set and what is ours, which wins.
-func union(theirs, ours map[string]string) map[string]string {
-	out := maps.Clone(theirs)
-	if out == nil {
-		out = map[string]string{}
-	}
-	maps.Copy(out, ours)
-	return out
 }
 
 // ourSlice recognises slices of Trellis and those of wasmCloud's operator, which named no manager.

@@ -135,7 +135,6 @@ func (s *session) writeStatus(a *appState, known, want *v1beta1.ApplicationStatu
 		a.status.replaced = nil
 	}
 	replaced := app.ResourceVersion
-	before := known.DeepCopy()
 	app.Status = *want
 	a.status.writing, a.status.sentAt = true, time.Now()
 	s.writes++
@@ -152,7 +151,7 @@ func (s *session) writeStatus(a *appState, known, want *v1beta1.ApplicationStatu
 			} else {
 				a.status.failures, a.status.sent = 0, want
 				a.status.replaced, a.status.version = append(a.status.replaced, replaced), app.ResourceVersion
-				s.tell(a, before, want)
+				s.tell(a, known, want)
 			}
 			s.recordNext()
 			s.recordAgain(a)
